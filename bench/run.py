@@ -1,0 +1,123 @@
+"""One run as data: what one process of one arm in one replicate did, and how it ended.
+
+Owns the types that `record.py` makes from the files of a run and that everything that judges reads.
+Figures that only the subject can know (tokens, loss) are reported figures; wall time is the owner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal[
+    "ok",
+    "crashed",
+    "out of memory",
+    "NaN",
+    "timed out",
+    "hook not loaded",
+    "no trainer",
+    "tainted",
+    "cancelled",
+]
+Phase = Literal["import", "load", "prep", "reference", "first", "train", "eval", "save", "other"]
+PHASES: tuple[Phase, ...] = ("import", "load", "prep", "reference", "first", "train", "eval", "save", "other")
+JOB_PHASES: tuple[Phase, ...] = ("prep", "reference", "first", "train")
+"""The phases whose time `job_tokens_per_s` divides by: everything that a change can move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eval:
+    """Held-out loss in nat per token (for DPO: nat per pair). `before` is None where it is not known."""
+
+    loss: float
+    rows: int
+    tokens: int
+    before: float | None = None
+    reward_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting as it was asked for and as it was resolved, with the reason where they differ."""
+
+    name: str
+    requested: str
+    used: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseMemory:
+    """Peaks by the end of a phase, in bytes; None where the device does not tell."""
+
+    allocated_b: int | None = None
+    reserved_b: int | None = None
+    rss_b: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuTrace:
+    """What the sampler outside the subject saw during the run; utilisation in percent."""
+
+    samples: int
+    utilisation_mean_pct: float
+    utilisation_p95_pct: float
+    peak_memory_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One process of one arm in one replicate.
+
+    `wall_s` is the outer wall time by the owner's clock; `phases_s` sums to it. `tokens` are real tokens
+    (no padding), `padded_tokens` computed positions, `rows` dataset rows (a DPO pair is one row). A figure
+    is None where the run did not produce it. `reason` is the first useful line on a run that is not ok.
+    `files` are the SHA-256 digests of the raw files by name.
+    """
+
+    recipe: str
+    arm: str
+    replicate: int
+    outcome: Outcome
+    reason: str = ""
+    wall_s: float | None = None
+    phases_s: Mapping[Phase, float] = field(default_factory=dict)
+    steps: int | None = None
+    rows: int | None = None
+    tokens: int | None = None
+    padded_tokens: int | None = None
+    supervised_tokens: int | None = None
+    train_tokens: int | None = None  # real tokens of the steps after the first
+    step_s: tuple[float, ...] = ()
+    losses: tuple[float, ...] = ()
+    eval: Eval | None = None
+    is_dpo: bool = False
+    choices: tuple[Choice, ...] = ()
+    batch_digests: tuple[str, ...] = ()  # of the first micro-batches only
+    memory: Mapping[Phase, PhaseMemory] = field(default_factory=dict)
+    peak_rss_b: int | None = None
+    gpu: GpuTrace | None = None
+    user_s: float | None = None
+    harness_s: float | None = None  # what the worker spent on this run beside the subject's own time
+    protected: Mapping[str, str] = field(default_factory=dict)  # "path:key" -> value found in the worktree
+    environment: str = ""  # digest of the installed packages
+    is_self_reported: bool = False
+    warnings: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first_loss(self) -> float | None:
+        return self.losses[0] if self.losses else None
+
+    @property
+    def final_loss(self) -> float | None:
+        return self.losses[-1] if self.losses else None
+
+    @property
+    def job_s(self) -> float | None:
+        """Seconds of the phases that a change can move; None where the run never trained."""
+        if self.steps is None:
+            return None
+        return sum(self.phases_s.get(phase, 0.0) for phase in JOB_PHASES)

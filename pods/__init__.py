@@ -1,0 +1,1 @@
+"""Reaches machines: shells, job folders, the supervisor that works a folder off. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Every sentence the agent says, as Jinja2 templates, and the target repository to try it on."""

@@ -1,0 +1,1 @@
+"""Is measured, and trains. The only room that may import torch; empty until the trainer lands."""
