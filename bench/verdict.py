@@ -1,0 +1,319 @@
+"""The verdict of an arm: the rules of the house, as data, first that holds.
+
+`RULES` is the table; each rule names what holds in the evidence, or nothing. The first that holds decides,
+all that hold are listed. The evidence is gathered by `judge.py`; a rule reads it and does nothing else. No
+rule can be talked away by another: an arm that is faster and not equivalent fails, and says both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from bench.compare import CONFIDENCE, FEWEST_PAIRS, Comparison, t_interval
+from bench.metrics import METRICS
+from bench.parity import Parity
+from bench.plan import Recipe
+from bench.run import JOB_PHASES, Phase, Run
+from bench.sample import Pair, outcomes_text, valid
+from bench.score import Score, Scored
+from bench.units import bound_text, value_text
+
+Outcome = Literal["PASS", "CONCERNS", "FAIL", "CANNOT TELL"]
+
+FAILED = ("crashed", "out of memory", "NaN", "timed out")
+UNSEEN: tuple[Phase, ...] = ("import", "load", "save", "other")
+"""Phases outside the job, where work can be moved out of sight."""
+MOVED_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeEvidence:
+    """Everything measured of one arm in one recipe; comparisons by the name of their metric."""
+
+    recipe: Recipe
+    baseline: str
+    replicates: int
+    pairs: tuple[Pair, ...]
+    comparisons: Mapping[str, Comparison]
+    parity: Parity
+
+    @property
+    def name(self) -> str:
+        return self.recipe.name
+
+    @property
+    def primary(self) -> str:
+        """The recipe's primary metric; for a subject without a trainer the whole process."""
+        both = valid(self.pairs)
+        has_no_trainer = bool(both) and all(one.outcome == "no trainer" for one, _ in both)
+        return "end_to_end_s" if has_no_trainer else self.recipe.primary
+
+    def change(self, metric: str) -> str:
+        """What is proven of a metric: better, worse, differs or none."""
+        return self.comparisons[metric].change if metric in self.comparisons else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything measured of one arm. `criteria` are the declared ones, or the primaries that stand in."""
+
+    arm: str
+    recipes: tuple[RecipeEvidence, ...]
+    criteria: tuple[Scored, ...]
+
+    @property
+    def decidable(self) -> tuple[Scored, ...]:
+        return tuple(scored for scored in self.criteria if scored.is_decidable)
+
+    def sentences(self, *scores: Score) -> tuple[str, ...]:
+        return tuple(scored.sentence for scored in self.decidable if scored.score in scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`holds` returns what makes the rule hold, or nothing. Numbers are those of the design."""
+
+    number: int
+    outcome: Outcome
+    name: str
+    holds: Callable[[Evidence], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that holds, with everything that makes it hold."""
+
+    rule: int
+    outcome: Outcome
+    name: str
+    details: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}: {'; '.join(self.details)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmVerdict:
+    """`reasons` are all rules that hold, the deciding one first; `caveat` is what is not said."""
+
+    arm: str
+    outcome: Outcome
+    rule: int
+    reasons: tuple[Reason, ...]
+    caveat: str
+    warnings: tuple[str, ...] = ()
+
+
+def verdict_of(evidence: Evidence, caveat: str, warnings: Sequence[str] = ()) -> ArmVerdict:
+    """The first rule that holds decides."""
+    reasons = tuple(
+        Reason(rule.number, rule.outcome, rule.name, details)
+        for rule in RULES
+        if (details := rule.holds(evidence))
+    )
+    assert reasons, "the rules leave a case open"
+    return ArmVerdict(
+        evidence.arm, reasons[0].outcome, reasons[0].rule, reasons, caveat, tuple(dict.fromkeys(warnings))
+    )
+
+
+def _failed(evidence: Evidence) -> tuple[str, ...]:
+    """Counts where the baseline did not fail in the same replicate, and did well in some replicate."""
+    found = []
+    for here in evidence.recipes:
+        is_baseline_sound = any(pair.baseline and _is_usable(pair.baseline) for pair in here.pairs)
+        lost = [
+            pair.arm
+            for pair in here.pairs
+            if pair.arm
+            and pair.arm.outcome in FAILED
+            and (pair.baseline is None or pair.baseline.outcome not in FAILED)
+        ]
+        if lost and is_baseline_sound:
+            first = lost[0]
+            why = f" ({first.reason})" if first.reason else ""
+            found.append(f"{here.name}: {first.outcome} in {len(lost)} of {len(here.pairs)} replicates{why}")
+    return tuple(found)
+
+
+def _not_equivalent(evidence: Evidence) -> tuple[str, ...]:
+    found = []
+    for here in _in_state(evidence, "not equivalent"):
+        faster = [name for name in _throughputs(here) if here.change(name) == "better"]
+        said = "; ".join(here.parity.reasons)
+        if faster:
+            said = f"FASTER BUT NOT EQUIVALENT ({faster[0]} {here.comparisons[faster[0]].text}): {said}"
+        found.append(f"{here.name}: {said}")
+    return tuple(found)
+
+
+def _regressed(evidence: Evidence) -> tuple[str, ...]:
+    return evidence.sentences("REGRESSED")
+
+
+def _too_few(evidence: Evidence) -> tuple[str, ...]:
+    if not evidence.recipes:
+        return (f"{evidence.arm} takes part in no recipe" if evidence.arm else "no arm to judge",)
+    return tuple(
+        f"{here.name}: {len(valid(here.pairs))} of {here.replicates} pairs are valid,"
+        f" needs >= {FEWEST_PAIRS} ({outcomes_text(here.pairs)})"
+        for here in evidence.recipes
+        if len(valid(here.pairs)) < FEWEST_PAIRS
+    )
+
+
+def _equivalence_undecided(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(f"{here.name}: {_why(here)}" for here in _in_state(evidence, "undecided"))
+
+
+def _not_measured(evidence: Evidence) -> tuple[str, ...]:
+    return evidence.sentences("NOT MEASURED")
+
+
+def _not_met(evidence: Evidence) -> tuple[str, ...]:
+    return evidence.sentences("NOT MET")
+
+
+def _equivalence_not_measured(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(f"{here.name}: {_why(here)}" for here in _in_state(evidence, "not measured"))
+
+
+def _work_moved(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(f"{here.name}: {said}" for here in evidence.recipes if (said := _moved(here)))
+
+
+def _moved(here: RecipeEvidence) -> str:
+    both = [pair for pair in valid(here.pairs) if pair[0].outcome == "ok"]
+    is_steady_better = here.change("tokens_per_s") == "better"
+    is_job_better = here.change("job_tokens_per_s") == "better"
+    if is_steady_better and not is_job_better:
+        job = here.comparisons.get("job_tokens_per_s")
+        grown = _grown(both, (*JOB_PHASES[:-1], *UNSEEN))
+        return (
+            f"tokens_per_s {here.comparisons['tokens_per_s'].text} is proven better, job_tokens_per_s"
+            f" {job.text if job else '-'} is not{f': {grown}' if grown else ''}"
+        )
+    if not is_job_better:
+        return ""
+    gained_s = fmean((one.job_s or 0.0) - (other.job_s or 0.0) for one, other in both)
+    hidden_s = [sum(_longer_s(one, other, phase) for phase in UNSEEN) for one, other in both]
+    interval = t_interval(hidden_s, CONFIDENCE)
+    # A point estimate alone would accuse every short run whose imports took a little longer by chance.
+    if gained_s <= 0 or interval is None or interval.low <= 0 or interval.mean < MOVED_SHARE * gained_s:
+        return ""
+    return (
+        f"of {value_text(gained_s, 's')} gained {value_text(interval.mean, 's')} reappear outside the job:"
+        f" {_grown(both, UNSEEN)}"
+    )
+
+
+def _unasked(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(f"{here.name}: {said}" for here in evidence.recipes for said in _beyond_band(here, evidence))
+
+
+def _beyond_band(here: RecipeEvidence, evidence: Evidence) -> Iterator[str]:
+    asked = {scored.metric for scored in evidence.decidable if scored.recipe == here.name}
+    # The same figures under another name (rows/s beside tokens/s, host memory on a CPU) are said once.
+    said = {comparison.figures for name, comparison in here.comparisons.items() if name in asked}
+    for metric in METRICS:
+        comparison = here.comparisons.get(metric.name)
+        if comparison is None or metric.name in asked or metric.warning_band is None:
+            continue
+        if comparison.change != "worse" or comparison.low is None or comparison.high is None:
+            continue
+        worst, limit = max(comparison.low, 1 / comparison.high), 1 + metric.warning_band
+        if worst > limit and comparison.figures not in said:
+            said.add(comparison.figures)
+            yield f"{metric.name} {comparison.text}, beyond {bound_text(metric.warning_band)}"
+
+
+def _environment(evidence: Evidence) -> tuple[str, ...]:
+    found = []
+    for here in evidence.recipes:
+        both = valid(here.pairs)
+        unlike = [
+            (one.environment, other.environment)
+            for one, other in both
+            if one.environment and other.environment and one.environment != other.environment
+        ]
+        if unlike:
+            found.append(f"{here.name}: installed packages {unlike[0][0][:12]} and {unlike[0][1][:12]}")
+    return tuple(found)
+
+
+def _protected(evidence: Evidence) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for here in evidence.recipes:
+        for one, other in valid(here.pairs):
+            for key in sorted({*one.protected, *other.protected}):
+                before, after = one.protected.get(key, "missing"), other.protected.get(key, "missing")
+                if before != after:
+                    found[f"{here.name}: {key} is {before} in the baseline, {after} in {evidence.arm}"] = None
+    return tuple(found)
+
+
+def _cannot_tell(evidence: Evidence) -> tuple[str, ...]:
+    """Primaries that stand in need one that is proven better, not all."""
+    is_stand_in = not any(scored.is_declared for scored in evidence.decidable)
+    if is_stand_in and evidence.sentences("MET"):
+        return ()
+    return evidence.sentences("CANNOT TELL")
+
+
+def _all_met(evidence: Evidence) -> tuple[str, ...]:
+    met = evidence.sentences("MET")
+    is_declared = any(scored.is_declared for scored in evidence.decidable)
+    if is_declared and len(met) < len(evidence.decidable):
+        return ()
+    return met
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(1, "FAIL", "failed where the baseline did not", _failed),
+    Rule(1, "FAIL", "not equivalent", _not_equivalent),
+    Rule(1, "FAIL", "regressed", _regressed),
+    Rule(2, "CANNOT TELL", "too few valid pairs", _too_few),
+    Rule(2, "CANNOT TELL", "equivalence undecided", _equivalence_undecided),
+    Rule(2, "CANNOT TELL", "criterion not measured", _not_measured),
+    Rule(3, "CONCERNS", "criterion not met", _not_met),
+    Rule(3, "CONCERNS", "equivalence not measured", _equivalence_not_measured),
+    Rule(3, "CONCERNS", "work moved, not saved", _work_moved),
+    Rule(3, "CONCERNS", "worse where nobody asked", _unasked),
+    Rule(3, "CONCERNS", "arms differ in more than they declare", _environment),
+    Rule(3, "CONCERNS", "protected value touched", _protected),
+    Rule(4, "CANNOT TELL", "criterion undecided", _cannot_tell),
+    Rule(5, "PASS", "everything declared is met", _all_met),
+)
+
+
+def _is_usable(run: Run) -> bool:
+    return run.outcome in ("ok", "no trainer")
+
+
+def _in_state(evidence: Evidence, state: str) -> list[RecipeEvidence]:
+    return [here for here in evidence.recipes if here.parity.state == state]
+
+
+def _why(here: RecipeEvidence) -> str:
+    return "; ".join(here.parity.reasons)
+
+
+def _throughputs(here: RecipeEvidence) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys((here.primary, "job_tokens_per_s", "tokens_per_s", "rows_per_s", "end_to_end_s"))
+    )
+
+
+def _longer_s(one: Run, other: Run, phase: Phase) -> float:
+    return other.phases_s.get(phase, 0.0) - one.phases_s.get(phase, 0.0)
+
+
+def _grown(both: Sequence[tuple[Run, Run]], phases: Sequence[Phase]) -> str:
+    """`reference +2.70 s, prep +0.30 s`: the phases that took longer, the longest first."""
+    longer = {phase: fmean(_longer_s(one, other, phase) for one, other in both) for phase in phases}
+    grown = sorted(((seconds, phase) for phase, seconds in longer.items() if seconds > 0), reverse=True)
+    return ", ".join(f"{phase} +{value_text(seconds, 's')}" for seconds, phase in grown[:3])
