@@ -1,1 +1,1 @@
-"""Measures and judges: plans, the worker, the hook, records, statistics, verdicts. Imports nothing of ours."""
+"""Measures and judges: plans, worker, hook, records, statistics, verdicts. Imports nothing of ours."""

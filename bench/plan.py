@@ -25,6 +25,16 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a machine must have for a recipe; None and empty where anything will do."""
+
+    gpu_type: str | None = None
+    memory_gib: float | None = None
+    disk_gib: float | None = None
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A named, trusted description of one workload.
 
@@ -45,6 +55,7 @@ class Recipe:
     limit_s: float = 900.0
     params: Mapping[str, Value] = field(default_factory=dict)
     driver_sha256: str | None = None
+    need: Need = Need()
 
     @property
     def is_seeded(self) -> bool:
@@ -127,7 +138,14 @@ class Plan:
             raise ValueError(f"plan of schema {data.get('schema')!r}, this reads {SCHEMA}")
         body = {key: value for key, value in data.items() if key != "schema"}
         body["recipes"] = tuple(
-            Recipe(**{**recipe, "run": tuple(recipe["run"]), "protected": tuple(recipe["protected"])})
+            Recipe(
+                **{
+                    **recipe,
+                    "run": tuple(recipe["run"]),
+                    "protected": tuple(recipe["protected"]),
+                    "need": Need(**{**recipe["need"], "packages": tuple(recipe["need"]["packages"])}),
+                }
+            )
             for recipe in data["recipes"]
         )
         body["arms"] = tuple(Arm(**arm) for arm in data["arms"])

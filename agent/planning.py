@@ -1,0 +1,157 @@
+"""Makes a plan of what was asked for: recipes, arms with their commits and typed values, criteria.
+
+Pure but for the repository it asks. Refuses names that nobody knows, with a near miss, and values that are
+not of the parameter's type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.config import NAME, parse_recipes
+from agent.errors import TaskError
+from agent.repository import CONFIG, Repository
+from bench.metrics import near_miss
+from bench.plan import BASELINE, Arm, Criterion, Plan, Recipe, Value, digest_of
+from bench.score import CriterionError, parse_criterion
+
+OPTIMIZED = "optimized"
+MOST_REPLICATES = 100
+TEXT_VALUE = re.compile(r"[A-Za-z0-9._/+=@,][A-Za-z0-9 ._/:+=@,-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asked to have measured, in their own words."""
+
+    recipes: Sequence[str]
+    baseline: str
+    optimized: str
+    arms: Sequence[str] = ()  # NAME=REV,key=value,...
+    replicates: int = 3
+    requires: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and the bytes of the held-out rows that its digests stand for, by recipe."""
+
+    plan: Plan
+    eval_rows: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def plan_for(request: Request, repository: Repository) -> Planned:
+    """Raises TaskError."""
+    known = parse_recipes(_config_of(repository), CONFIG)
+    recipes, eval_rows = _recipes(request.recipes, known, repository)
+    arms = _arms(request, recipes, repository)
+    if not 1 <= request.replicates <= MOST_REPLICATES:
+        raise TaskError(f"--replicates {request.replicates}: from 1 to {MOST_REPLICATES}")
+    plan = Plan(
+        repo=repository.name,
+        task=digest_of(
+            {"request": [*request.recipes], "arms": [*request.arms], "require": [*request.requires]}
+        ),
+        recipes=recipes,
+        arms=arms,
+        replicates=request.replicates,
+    )
+    criteria = tuple(_criterion(text, plan) for text in request.requires)
+    return Planned(replace(plan, criteria=criteria), eval_rows)
+
+
+def _config_of(repository: Repository) -> str:
+    try:
+        return repository.bytes_of(CONFIG).decode()
+    except TaskError:
+        raise TaskError(
+            f"no {CONFIG} in {repository.root}: write one, or see `paceline target PATH`"
+        ) from None
+    except UnicodeDecodeError:
+        raise TaskError(f"{CONFIG} is not UTF-8") from None
+
+
+def _recipes(
+    names: Sequence[str], known: Mapping[str, Recipe], repository: Repository
+) -> tuple[tuple[Recipe, ...], dict[str, bytes]]:
+    recipes, eval_rows = [], {}
+    for name in dict.fromkeys(names):
+        if name not in known:
+            raise TaskError(f"unknown recipe {name!r}{near_miss(name, known)}")
+        recipe = known[name]
+        if recipe.eval is not None:
+            eval_rows[name] = repository.bytes_of(recipe.eval)
+            recipe = replace(recipe, eval_sha256=hashlib.sha256(eval_rows[name]).hexdigest())
+        recipes.append(recipe)
+    return tuple(recipes), eval_rows
+
+
+def _arms(request: Request, recipes: Sequence[Recipe], repository: Repository) -> tuple[Arm, ...]:
+    given = {BASELINE: request.baseline, OPTIMIZED: request.optimized}
+    arms = [Arm(name, repository.commit_of(revision)) for name, revision in given.items()]
+    for text in request.arms:
+        name, revision, values = _split(text)
+        if name in {arm.name for arm in arms}:
+            raise TaskError(f"--arm {text!r}: there is an arm {name!r} already")
+        commit = repository.commit_of(given.get(revision, revision))
+        arms.append(Arm(name, commit, {key: _typed(key, value, recipes) for key, value in values.items()}))
+    return tuple(arms)
+
+
+def _split(text: str) -> tuple[str, str, dict[str, str]]:
+    form = "NAME=REV,key=value,..., as in packing=optimized,packing=true"
+    head, *pairs = text.split(",")
+    name, equals, revision = head.partition("=")
+    if not equals or not revision:
+        raise TaskError(f"--arm {text!r} is not {form}")
+    if not NAME.fullmatch(name):
+        raise TaskError(f"--arm {text!r}: an arm's name is letters, digits and + . _ -, at most 40")
+    values = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key or key in values:
+            raise TaskError(f"--arm {text!r}: {pair!r} is not one key=value; the form is {form}")
+        values[key] = value
+    return name, revision, values
+
+
+def _typed(key: str, text: str, recipes: Sequence[Recipe]) -> Value:
+    """A parameter's value in the type of its default. A parameter of no recipe is an error."""
+    defaults = {name: value for recipe in recipes for name, value in recipe.params.items()}
+    if key not in defaults:
+        raise TaskError(f"no recipe has a parameter {key!r}{near_miss(key, defaults)}")
+    default = defaults[key]
+    try:
+        return _parsed(text, default)
+    except ValueError:
+        raise TaskError(
+            f"{key}={text!r}: its default is {default!r}, so it takes a {_type(default)}"
+        ) from None
+
+
+def _parsed(text: str, default: Value) -> Value:
+    if isinstance(default, bool):
+        return {"true": True, "false": False}[text] if text in ("true", "false") else int("not a boolean")
+    if isinstance(default, int):
+        return int(text)
+    if isinstance(default, float):
+        return float(text)
+    # A value that begins with a dash could pass for an option of the subject.
+    if not TEXT_VALUE.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _type(default: Value) -> str:
+    names: dict[type, str] = {bool: "boolean (true, false)", int: "whole number", float: "number"}
+    return names.get(type(default), "plain text without leading dash")
+
+
+def _criterion(text: str, plan: Plan) -> Criterion:
+    try:
+        return parse_criterion(text, plan)
+    except CriterionError as error:
+        raise TaskError(f"--require {text!r}: {error}") from None

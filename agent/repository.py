@@ -1,0 +1,77 @@
+"""Reads a git repository on this machine: where it is, what a revision means, what a file holds.
+
+Writes nothing into it, runs none of its hooks. Recipes and held-out rows are read from its working tree as
+it stands (for a bare repository from its HEAD): who measures on their own machine is the operator.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from agent.errors import TaskError
+from bench.metrics import near_miss
+from bench.worker.source import SourceError, git
+
+CONFIG = "paceline.toml"
+REVISION = re.compile(r"[^\s\x00-\x1f\x7f~^:?*\[\\-][^\s\x00-\x1f\x7f:?*\[\\]{0,199}")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """`root` is the top of the working tree, or the folder of a bare repository."""
+
+    root: Path
+    is_bare: bool
+
+    @property
+    def name(self) -> str:
+        return self.root.name.removesuffix(".git") or "repository"
+
+    def commit_of(self, revision: str) -> str:
+        """The full commit id. Raises TaskError with the nearest branch or tag."""
+        if not REVISION.fullmatch(revision):
+            raise TaskError(f"{revision!r} is not a revision: give a commit id, a branch or a tag")
+        try:
+            return self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        except SourceError:
+            close = near_miss(revision, self._refs())
+            raise TaskError(f"no commit {revision!r} in {self.root}{close}") from None
+
+    def bytes_of(self, path: str) -> bytes:
+        """A file of the repository. Raises TaskError where it is missing or outside."""
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise TaskError(f"{path!r} does not lie inside the repository")
+        if self.is_bare:
+            try:
+                return git("--git-dir", str(self.root), "show", f"HEAD:{path}").encode()
+            except SourceError:
+                raise TaskError(f"no {path} at HEAD of {self.root}") from None
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise TaskError(f"cannot read {self.root / path}: {error.strerror}") from None
+
+    def _refs(self) -> list[str]:
+        printed = self._git(
+            "for-each-ref", "--format=%(refname:short)", "--count=500", "refs/heads", "refs/tags"
+        )
+        return printed.splitlines()
+
+    def _git(self, *arguments: str) -> str:
+        return git("-C", str(self.root), *arguments).strip()
+
+
+def open_repository(path: Path) -> Repository:
+    """Raises TaskError where `path` is not in a git repository."""
+    if not path.is_dir():
+        raise TaskError(f"{path} is not a folder; --repo takes the folder of a git repository")
+    try:
+        is_bare = git("-C", str(path), "rev-parse", "--is-bare-repository").strip() == "true"
+        printed = git("-C", str(path), "rev-parse", "--absolute-git-dir" if is_bare else "--show-toplevel")
+    except SourceError as error:
+        if "dubious ownership" in str(error):
+            raise TaskError(f"{path} belongs to somebody else; see git's safe.directory") from None
+        raise TaskError(f"{path} is not a git repository; --repo takes the folder of one") from None
+    return Repository(Path(printed.removesuffix("\n")), is_bare)

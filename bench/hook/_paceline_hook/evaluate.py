@@ -1,0 +1,138 @@
+"""Held-out loss of the recipe's `eval` rows, with the trainer's own model and tokenizer, after the last step.
+
+One row a forward pass, unpacked, `use_cache=False`: no padding, and nothing that could attend across rows.
+SFT: mean nat per token, over all tokens of `messages` and `text` rows, over the completion of
+`prompt`/`completion` rows. DPO: sigmoid loss in nat per pair (Rafailov et al. 2023, eq. 7), with the
+trainer's beta against the trainer's reference. `before` is the loss of the model that training began with.
+"""
+
+import contextlib
+import json
+import math
+
+import torch
+import torch.nn.functional as F
+
+from _paceline_hook.choices import is_dpo
+
+
+def evaluate(trainer, path: str) -> dict:
+    """Fields of the `eval` event. Raises ValueError for rows of a form that it does not know."""
+    with open(path, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file if line.strip()]
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), trainer.accelerator.autocast():
+            return _of_pairs(trainer, model, rows) if is_dpo(trainer) else _of_texts(trainer, model, rows)
+    finally:
+        model.train(was_training)
+
+
+def _of_texts(trainer, model, rows) -> dict:
+    encoded = [_encoded(trainer.processing_class, row) for row in rows]
+
+    def mean_loss() -> tuple[float, int]:
+        total, tokens = 0.0, 0
+        for ids, prompt_length in encoded:
+            log_probs = _log_probs(model, ids)[max(prompt_length - 1, 0) :]
+            total -= float(log_probs.sum())
+            tokens += log_probs.numel()
+        return total / tokens, tokens
+
+    loss, tokens = mean_loss()
+    before = None
+    if _starts_at_base(model):
+        with model.disable_adapter():
+            before = mean_loss()[0]
+    return {"rows": len(rows), "tokens": tokens, "loss": loss, "before": before}
+
+
+def _of_pairs(trainer, model, rows) -> dict:
+    tokenizer, beta = trainer.processing_class, float(trainer.beta)
+    pairs = [
+        tuple(
+            _encoded(tokenizer, {"prompt": row["prompt"], "completion": row[side]})
+            for side in ("chosen", "rejected")
+        )
+        for row in rows
+    ]
+
+    def margins(network) -> list:
+        return [_completion(network, *chosen) - _completion(network, *rejected) for chosen, rejected in pairs]
+
+    policy = margins(model)
+    with _reference(trainer, model) as network:
+        reference = margins(network)
+    rewards = [beta * (ours - theirs) for ours, theirs in zip(policy, reference, strict=True)]
+    losses = [float(-F.logsigmoid(torch.tensor(reward, dtype=torch.float64))) for reward in rewards]
+    return {
+        "rows": len(rows),
+        "tokens": sum(len(ids) for pair in pairs for ids, _ in pair),
+        "loss": sum(losses) / len(losses),
+        "before": math.log(2),
+        "reward_accuracy": sum(reward > 0 for reward in rewards) / len(rewards),
+    }
+
+
+def _completion(model, ids, prompt_length: int) -> float:
+    return float(_log_probs(model, ids)[prompt_length - 1 :].sum())
+
+
+def _log_probs(model, ids):
+    """Log-probability of every token after the first: (tokens - 1,), float32."""
+    device = next(model.parameters()).device
+    inputs = torch.tensor([ids], device=device)
+    logits = model(input_ids=inputs, use_cache=False).logits[0, :-1].float()
+    return torch.log_softmax(logits, dim=-1).gather(1, inputs[0, 1:, None])[:, 0]
+
+
+@contextlib.contextmanager
+def _reference(trainer, model):
+    """The model that DPO measures the policy against, as TRL resolves it."""
+    if getattr(trainer, "ref_model", None) is not None:
+        yield trainer.accelerator.unwrap_model(trainer.ref_model)
+    elif "ref" in getattr(model, "peft_config", {}):
+        active = model.active_adapter
+        model.set_adapter("ref")
+        try:
+            yield model
+        finally:
+            model.set_adapter(active)
+    elif hasattr(model, "disable_adapter"):
+        with model.disable_adapter():
+            yield model
+    else:
+        raise ValueError("the trainer keeps no reference model to evaluate against")
+
+
+def _starts_at_base(model) -> bool:
+    """Whether disabling the adapters gives back the model that training began with."""
+    configs = getattr(model, "peft_config", None)
+    if not configs or not hasattr(model, "disable_adapter") or "ref" in configs:
+        return False
+    return all(
+        getattr(config, "init_lora_weights", None) in (True, "gaussian") for config in configs.values()
+    )
+
+
+def _encoded(tokenizer, row) -> tuple[list[int], int]:
+    """Token ids of a row and how many of them are its prompt."""
+    if "messages" in row:
+        return _ids(tokenizer, row["messages"]), 0
+    if "text" in row:
+        return tokenizer(row["text"])["input_ids"], 0
+    if "prompt" not in row or "completion" not in row:
+        raise ValueError(f"an eval row needs messages, text, or prompt and completion; it has {sorted(row)}")
+    prompt, completion = row["prompt"], row["completion"]
+    if isinstance(prompt, str):
+        prompt_ids = tokenizer(prompt)["input_ids"]
+        return prompt_ids + tokenizer(completion, add_special_tokens=False)["input_ids"], len(prompt_ids)
+    head = _ids(tokenizer, prompt, add_generation_prompt=True)
+    return _ids(tokenizer, prompt + completion), len(head)
+
+
+def _ids(tokenizer, messages, **options) -> list[int]:
+    text = tokenizer.apply_chat_template(messages, tokenize=False, **options)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]

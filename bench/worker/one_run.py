@@ -1,0 +1,198 @@
+"""One run: a fresh process of one arm under its own owner, with the hook in it, and the record of its end.
+
+Makes the run's folder, its settings for the hook and its caches; when every process of it is gone, keeps the
+events of the process that trained, and writes `exit.json` last. A folder without `exit.json` is a run that
+did not end; it is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.plan import Arm, Recipe, command_of
+from bench.worker.environments import Environment
+from bench.worker.files import sha256_of, write_json
+from bench.worker.gpu_log import sampled
+from bench.worker.owned import Ownership
+from bench.worker.progress import Progress
+from bench.worker.settings import Settings
+from bench.worker.source import Worktree
+
+SCHEMA = 1
+RAW_FILES = ("events.jsonl", "choices.jsonl", "log", "gpu.csv", "stderr")
+SECRETS = ("GITHUB_TOKEN", "GH_TOKEN", "PACELINE_KEY")
+"""Never handed to a subject."""
+
+
+class OneRun:
+    """Where one run lies, and what it needs to start."""
+
+    def __init__(self, folder: Path, recipe: Recipe, arm: Arm, replicate: int) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.arm = arm
+        self.replicate = replicate
+        self.events = folder / "events"
+
+    @property
+    def is_done(self) -> bool:
+        return (self.folder / "exit.json").exists()
+
+    def measure(
+        self,
+        settings: Settings,
+        worktree: Worktree,
+        environment: Environment,
+        hook: Path,
+        seed: int,
+        ownership: Ownership,
+        progress: Progress,
+    ) -> str:
+        """Run it to its end and leave its record; returns how it ended, in a word for the progress line."""
+        began = time.monotonic()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.events.mkdir(parents=True)
+        cache, out = self._cache(), self.folder / "out"
+        for folder in (cache, out):
+            folder.mkdir(parents=True, exist_ok=True)
+        protected = {value: worktree.value_of(value) for value in self.recipe.protected}
+        inputs = Path(settings.inputs)
+        command = command_of(
+            self.recipe,
+            self.arm,
+            {
+                "python": environment.python,
+                "seed": str(seed),
+                "out": str(out),
+                "worktree": str(worktree.folder),
+                "driver": str(inputs / f"{self.recipe.name}.driver"),
+            },
+        )
+        key = secrets.token_hex(8)
+        self._write_hook_settings(settings, worktree, inputs, key)
+        oom_kills = _oom_kills()
+        with sampled(settings.gpu, self.folder / "gpu.csv"):
+            owned = ownership.run(
+                command,
+                cwd=worktree.folder,
+                environment=self._environment(settings, hook, cache),
+                log=self.folder / "log",
+                limit_s=self.recipe.limit_s,
+                tick=lambda: progress.look_at(self.events),
+            )
+        self._keep_events(owned.record)
+        has_claim = (self.events / "claim").exists()
+        # Before anything is written: the subject may have filled the disk with any of these.
+        worktree.restore()
+        shutil.rmtree(out, ignore_errors=True)
+        if self.recipe.cache == "cold":
+            shutil.rmtree(cache, ignore_errors=True)
+        shutil.rmtree(self.events, ignore_errors=True)
+        record: dict[str, Any] = {
+            "schema": SCHEMA,
+            "recipe": self.recipe.name,
+            "arm": self.arm.name,
+            "replicate": self.replicate,
+            "seed": seed,
+            "commit": worktree.commit,
+            "owner": owned.record,
+            "owner_error": owned.error,
+            "cancelled": bool(owned.record and owned.record["cancelled"]),
+            "oom_kills": _oom_kills() - oom_kills,
+            "claimed": has_claim,
+            "key": key,
+            "harness": settings.harness,
+            "environment": environment.digest,
+            "protected": protected,
+            "events": self.recipe.events,
+            "wall_s": time.monotonic() - began,
+        }
+        record["files"] = {
+            name: sha256_of(path) for name in RAW_FILES if (path := self.folder / name).exists()
+        }
+        write_json(self.folder / "exit.json", record)
+        return _in_a_word(record)
+
+    def _cache(self) -> Path:
+        """The run's own cache folder; where the recipe declares warm caches, one for all runs of the arm."""
+        if self.recipe.cache == "warm":
+            return self.folder.parent.parent / f"cache-{self.arm.name}"
+        return self.folder / "cache"
+
+    def _write_hook_settings(self, settings: Settings, worktree: Worktree, inputs: Path, key: str) -> None:
+        rows = inputs / f"{self.recipe.name}.eval.jsonl"
+        hook_settings = {
+            "events": str(self.events),
+            "claim": str(self.events / "claim"),
+            "worktree": os.path.realpath(worktree.folder),
+            "eval": str(rows) if self.recipe.eval else None,
+            "key": key,
+            "hook": settings.harness,
+        }
+        write_json(self.events / "settings", hook_settings)
+
+    def _environment(self, settings: Settings, hook: Path, cache: Path) -> Mapping[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("_paceline_", "PACELINE_", "GIT_")) and name not in SECRETS
+        }
+        behind = inherited.get("PYTHONPATH")
+        environment = {
+            **inherited,
+            **settings.environment,
+            "PYTHONPATH": f"{hook}{os.pathsep}{behind}" if behind else str(hook),
+            "PACELINE_CHOICES": str(self.folder / "choices.jsonl"),
+            "HF_DATASETS_CACHE": str(cache / "datasets"),
+            "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+            "TRITON_CACHE_DIR": str(cache / "triton"),
+        }
+        if settings.gpu:
+            environment["CUDA_VISIBLE_DEVICES"] = settings.gpu
+        if self.recipe.events == "own":
+            environment["PACELINE_EVENTS"] = str(self.folder / "events.jsonl")
+        else:
+            environment["_paceline_run"] = str(self.events / "settings")
+            environment["_paceline_hook"] = str(hook)
+        return environment
+
+    def _keep_events(self, owner: Mapping[str, Any] | None) -> None:
+        """Keep the events of the process with the claim, else of the one that was started, else any."""
+        if self.recipe.events == "own":
+            return
+        written = sorted(self.events.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        claim = self.events / "claim"
+        wanted = [claim.read_text() if claim.exists() else "", str(owner["pid"]) if owner else ""]
+        by_pid = {path.stem: path for path in written}
+        for path in [*(by_pid[pid] for pid in wanted if pid in by_pid), *written][:1]:
+            path.replace(self.folder / "events.jsonl")
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for lack of memory in this control group, 0 where unknown."""
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            lines = Path(path).read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return 0
+
+
+def _in_a_word(record: Mapping[str, Any]) -> str:
+    owner = record["owner"]
+    if owner is None:
+        return "lost"
+    if record["cancelled"]:
+        return "cancelled"
+    if owner["not_started"]:
+        return "did not start"
+    if owner["timed_out"]:
+        return "timed out"
+    return "ok" if owner["status"] == 0 else "crashed"
