@@ -1,0 +1,178 @@
+"""Questions to a machine: each a command and a pure parser of its answer.
+
+Owns what is asked and what an answer means. Unknown is busy: a query that errors is `Unknown` with its
+reason, never "no GPU", and one row that cannot be read makes the whole answer unknown. Only a program that
+is not there means `NoGpu`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pods.shell import Completed, Shell
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    argv: tuple[str, ...]
+    parse: Callable[[Completed], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """`utilization_pct` is None where the driver does not say it (a MIG slice)."""
+
+    uuid: str
+    name: str
+    memory_total_mib: int
+    memory_used_mib: int
+    utilization_pct: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoGpu:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`cores` and `memory_mib` are what a process here may use, where a cgroup or a CPU mask gives it
+    less."""
+
+    hostname: str
+    cpu_model: str
+    cores: int
+    memory_mib: int
+    boot_id: str
+    kernel: str
+
+
+def ask(shell: Shell, question: Question[T], *, timeout_s: float = 20.0) -> T:
+    """Raises PodError when the machine is not reached."""
+    return question.parse(shell.run(question.argv, timeout_s=timeout_s))
+
+
+def parse_gpus(completed: Completed) -> tuple[Gpu, ...] | NoGpu | Unknown:
+    if completed.status == 127:
+        return NoGpu()
+    if (trouble := _trouble(completed)) is not None or completed.status != 0:
+        return Unknown(trouble or f"nvidia-smi: exit status {completed.status}: {_first_line(completed)}")
+    rows = [row for row in completed.out.decode(errors="replace").splitlines() if row.strip()]
+    if not rows:
+        return Unknown("nvidia-smi lists no GPU")
+    gpus = []
+    for row in rows:
+        gpu = _gpu(row)
+        if gpu is None:
+            return Unknown(f"nvidia-smi: cannot read {row!r}")
+        gpus.append(gpu)
+    return tuple(gpus)
+
+
+def parse_host(completed: Completed) -> Host | Unknown:
+    """Reads `grep -H` lines, FILE:LINE. Files that are not there (cgroup limits) make grep exit with 2."""
+    if (trouble := _trouble(completed)) is not None:
+        return Unknown(trouble)
+    lines: dict[str, list[str]] = {}
+    for row in completed.out.decode(errors="replace").splitlines():
+        path, _, line = row.partition(":")
+        lines.setdefault(path, []).append(line)
+    try:
+        return Host(
+            hostname=lines["/proc/sys/kernel/hostname"][0],
+            cpu_model=_field(lines["/proc/cpuinfo"], "model name") or "unknown",
+            cores=_cores(lines),
+            memory_mib=_memory_mib(lines),
+            boot_id=lines["/proc/sys/kernel/random/boot_id"][0],
+            kernel=lines["/proc/sys/kernel/osrelease"][0],
+        )
+    except (KeyError, IndexError, ValueError) as error:
+        return Unknown(f"host facts: cannot read {error}")
+
+
+GPUS: Question[tuple[Gpu, ...] | NoGpu | Unknown] = Question(
+    (
+        "nvidia-smi",
+        "--query-gpu=uuid,name,memory.total,memory.used,utilization.gpu",
+        "--format=csv,noheader,nounits",
+    ),
+    parse_gpus,
+)
+HOST: Question[Host | Unknown] = Question(
+    (
+        "grep",
+        "-sH",
+        "",
+        "/proc/sys/kernel/hostname",
+        "/proc/sys/kernel/osrelease",
+        "/proc/sys/kernel/random/boot_id",
+        "/proc/self/status",
+        "/proc/meminfo",
+        "/sys/fs/cgroup/cpu.max",
+        "/sys/fs/cgroup/memory.max",
+        "/proc/cpuinfo",
+    ),
+    parse_host,
+)
+
+
+def _trouble(completed: Completed) -> str | None:
+    if completed.status is None:
+        return "no answer in time"
+    return "the answer was too long" if completed.is_truncated else None
+
+
+def _first_line(completed: Completed) -> str:
+    text = (completed.err + b"\n" + completed.out).decode(errors="replace").strip()
+    return text.splitlines()[0] if text else "no message"
+
+
+def _gpu(row: str) -> Gpu | None:
+    cells = [cell.strip() for cell in row.split(",")]
+    if len(cells) != 5 or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z-]+", cells[0]):
+        return None
+    uuid, name, total, used, utilization = cells
+    try:
+        utilization_pct = None if utilization.startswith("[N/A") else float(utilization)
+        return Gpu(uuid, name, int(total), int(used), utilization_pct)
+    except ValueError:
+        return None
+
+
+def _field(lines: list[str], name: str) -> str | None:
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return None
+
+
+def _cores(lines: dict[str, list[str]]) -> int:
+    allowed = _field(lines["/proc/self/status"], "Cpus_allowed_list")
+    if allowed is None:
+        raise KeyError("Cpus_allowed_list")
+    cores = 0
+    for part in allowed.split(","):
+        first, _, last = part.partition("-")
+        cores += int(last or first) - int(first) + 1
+    quota, _, period = lines.get("/sys/fs/cgroup/cpu.max", ["max 100000"])[0].partition(" ")
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+def _memory_mib(lines: dict[str, list[str]]) -> int:
+    total = _field(lines["/proc/meminfo"], "MemTotal")
+    if total is None:
+        raise KeyError("MemTotal")
+    total_mib = int(total.removesuffix("kB")) // 1024
+    limit = lines.get("/sys/fs/cgroup/memory.max", ["max"])[0]
+    return total_mib if limit == "max" else min(total_mib, int(limit) >> 20)
