@@ -121,17 +121,30 @@ def _first_losses(both: Sequence[tuple[Run, Run]]) -> list[str]:
 
 
 def _tolerance(run: Run) -> float:
-    """By the dtype that the run says it computed in; float32's where it does not say."""
-    used = [choice.used.removeprefix("torch.") for choice in run.choices if choice.name == "dtype"]
-    return FIRST_LOSS_TOLERANCE.get(used[-1] if used else "float32", FIRST_LOSS_TOLERANCE["float32"])
+    """Of the coarsest dtype that the run says it computed in; float32's where it does not say."""
+    used = {choice.name: choice.used for choice in run.choices}
+    said = used.get("parameter dtypes", "")
+    if "bfloat16" in said or used.get("bf16") == "True":
+        return FIRST_LOSS_TOLERANCE["bfloat16"]
+    if "float16" in said or used.get("fp16") == "True":
+        return FIRST_LOSS_TOLERANCE["float16"]
+    return FIRST_LOSS_TOLERANCE["float32"]
 
 
 def _reference_warnings(arm: str, both: Sequence[tuple[Run, Run]]) -> tuple[str, ...]:
-    losses = [other.first_loss for _, other in both if other.is_dpo and other.first_loss is not None]
+    losses = [
+        other.first_loss for _, other in both if _is_sigmoid_dpo(other) and other.first_loss is not None
+    ]
     off = [loss for loss in losses if not abs(loss - LN_2) <= LN_2_TOLERANCE]
     if not off:
         return ()
     return (f"{arm}: first DPO loss {off[0]:.4f}, not ln 2: the policy does not start at the reference",)
+
+
+def _is_sigmoid_dpo(run: Run) -> bool:
+    """Other DPO losses start elsewhere."""
+    kinds = [choice.used for choice in run.choices if choice.name == "loss_type"]
+    return run.is_dpo and all("sigmoid" in kind for kind in kinds)
 
 
 def _held_out(recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declared_band: float) -> Parity:
@@ -146,6 +159,8 @@ def _held_out(recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declare
     if not evals:
         why = "recipe has no eval rows" if recipe.eval is None else "no pair of runs has a held-out loss"
         return of("not measured", why)
+    if len(evals) < len(both):  # those that are left would be a choice of the runs that did well
+        return of("undecided", f"held-out loss in {len(evals)} of {len(both)} pairs only")
     if any((a.rows, a.tokens) != (b.rows, b.tokens) for _, a, b in evals):
         return of("undecided", "held-out rows or tokens were not the same for both arms")
     if not all(math.isfinite(a.loss) for _, a, _ in evals):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from bench.compare import Comparison
 from bench.metrics import BY_NAME, UnknownMetric, metric, near_miss
-from bench.plan import BASELINE, Criterion
+from bench.plan import Criterion, Plan
 from bench.power import detectable, more_replicates, more_text
 from bench.units import bound_text, interval_text
 
@@ -67,12 +67,11 @@ class Scored:
         return f"{self.text}: {self.score}: {self.reason}"
 
 
-def parse_criterion(
-    text: str, *, recipes: Collection[str], arms: Collection[str], arm: str = "optimized"
-) -> Criterion:
+def parse_criterion(text: str, plan: Plan, *, arm: str = "optimized") -> Criterion:
     """`sft:job_tokens_per_s>=1.3`, `dpo/optimized+packing:peak_memory_b<=1.1`; `arm` where none is named.
 
-    Raises CriterionError.
+    Raises CriterionError for what nobody could score: unknown names, an arm that takes no part in the
+    recipe, a metric asked to get worse, a target that is no ratio.
     """
     match = _CRITERION.fullmatch(text.strip())
     if match is None:
@@ -80,21 +79,17 @@ def parse_criterion(
             f"cannot read criterion {text!r}; write {SYNTAX}, like sft:job_tokens_per_s>=1.3"
         )
     recipe, named = match["recipe"], match["arm"] or arm
-    others = [name for name in arms if name != BASELINE]
+    recipes = [one.name for one in plan.recipes]
     if recipe not in recipes:
         raise CriterionError(f"no recipe {recipe!r} in criterion {text!r}{near_miss(recipe, recipes)}")
-    if named not in others:
-        raise CriterionError(f"no arm {named!r} to judge in criterion {text!r}{near_miss(named, others)}")
-    try:
-        better = metric(match["metric"]).better
-    except UnknownMetric as error:
-        raise CriterionError(f"{error} in criterion {text!r}") from error
+    arms = [one.name for one in plan.arms[1:]]
+    if named not in arms:
+        raise CriterionError(f"no arm {named!r} to judge in criterion {text!r}{near_miss(named, arms)}")
+    taking_part = [one.name for one in plan.arms_of(plan.recipe(recipe))]
+    if named not in taking_part:
+        raise CriterionError(f"arm {named!r} takes no part in recipe {recipe!r}, which lacks its parameters")
     relation = cast(Relation, match["relation"])
-    if better is not None and relation != GOOD[better]:
-        raise CriterionError(
-            f"criterion {text!r} asks {match['metric']} to get worse;"
-            f" {better} is better, write {GOOD[better]}"
-        )
+    _check_direction(match["metric"], relation, text)
     return Criterion(text.strip(), recipe, match["metric"], relation, _target(match["target"], text), named)
 
 
@@ -133,6 +128,17 @@ def score_primary(
         )
     text = f"no difference shown, {told}; {_could_detect(comparison)}"
     return _scored(stand_in, comparison, "CANNOT TELL", text, is_declared=False)
+
+
+def _check_direction(name: str, relation: Relation, text: str) -> None:
+    try:
+        better = metric(name).better
+    except UnknownMetric as error:
+        raise CriterionError(f"{error} in criterion {text!r}") from error
+    if better is not None and relation != GOOD[better]:
+        raise CriterionError(
+            f"criterion {text!r} asks {name} to get worse; {better} is better, write {GOOD[better]}"
+        )
 
 
 def _target(text: str, criterion: str) -> float:
