@@ -12,11 +12,11 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from bench.metrics import BY_NAME, near_miss
+from bench.plan import GIVEN, PLACEHOLDER, Need, Recipe
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import TaskError
-from bench.metrics import BY_NAME, near_miss
-from bench.plan import GIVEN, PLACEHOLDER, Need, Recipe
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,39}")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")

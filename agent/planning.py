@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.config import NAME, parse_recipes
-from agent.errors import TaskError
-from agent.repository import CONFIG, Repository
 from bench.metrics import near_miss
 from bench.plan import BASELINE, Arm, Criterion, Plan, Recipe, Value, digest_of
 from bench.score import CriterionError, parse_criterion
+
+from agent.config import NAME, parse_recipes
+from agent.errors import TaskError
+from agent.repository import CONFIG, Repository
 
 OPTIMIZED = "optimized"
 MOST_REPLICATES = 100
@@ -152,6 +153,8 @@ def _type(default: Value) -> str:
 
 def _criterion(text: str, plan: Plan) -> Criterion:
     try:
-        return parse_criterion(text, plan)
+        return parse_criterion(
+            text, recipes=[recipe.name for recipe in plan.recipes], arms=[arm.name for arm in plan.arms]
+        )
     except CriterionError as error:
-        raise TaskError(f"--require {text!r}: {error}") from None
+        raise TaskError(f"--require: {error}") from None

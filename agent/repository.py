@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from agent.errors import TaskError
 from bench.metrics import near_miss
 from bench.worker.source import SourceError, git
+
+from agent.errors import TaskError
 
 CONFIG = "paceline.toml"
 REVISION = re.compile(r"[^\s\x00-\x1f\x7f~^:?*\[\\-][^\s\x00-\x1f\x7f:?*\[\\]{0,199}")

@@ -23,7 +23,7 @@ MEMORY_TYPES = ("OutOfMemoryError", "MemoryError")
 def outcome_of(
     record: Mapping[str, Any], owner: Mapping[str, Any], events: Events, log: str
 ) -> tuple[Outcome, str]:
-    """`record` is the content of `exit.json`, `owner` its owner part ({} where lost), `log` the log's tail."""
+    """`record` is the content of `exit.json`, `owner` its owner part ({} where lost), `log` its tail."""
     if not owner:
         return "tainted", f"the owner of the process was lost: {record['owner_error']}"
     if owner["not_started"]:

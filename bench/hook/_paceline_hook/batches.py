@@ -55,11 +55,18 @@ def _real(inputs, ids):
 
 
 def _supervised(inputs):
-    if inputs.get("labels") is not None:
-        return (inputs["labels"] != IGNORED).sum()
-    if inputs.get("completion_mask") is not None:
-        return inputs["completion_mask"].sum()
-    return None
+    """Positions that the loss is taken over. A causal model predicts the next token, so the first position of
+    a row is never one; collators of packed batches mask it themselves, unpacked labels carry it along.
+    """
+    labels, completion = inputs.get("labels"), inputs.get("completion_mask")
+    if labels is not None:
+        return (_shifted(labels) != IGNORED).sum()
+    return _shifted(completion).sum() if completion is not None else None
+
+
+def _shifted(values):
+    """Without the first position of each row; labels of one number a row (a classifier's) as they are."""
+    return values[..., 1:] if values.dim() > 1 else values
 
 
 def _on_its_way(value):

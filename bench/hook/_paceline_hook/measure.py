@@ -5,6 +5,8 @@ exclusive file), and the worker keeps that one's events as the run's. Launchers 
 write a `start` line and their imports.
 """
 
+from __future__ import annotations
+
 import atexit
 import json
 import os

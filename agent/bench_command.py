@@ -1,0 +1,196 @@
+"""`paceline bench`: a plan, a job folder, the job on this machine, its result.
+
+The job runs under a detached supervisor; this process only looks on. Ctrl-C (and TERM, and a closed terminal)
+cancels the job and keeps what was measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.plan import Need
+from bench.worker.files import write_whole
+from pods import facts, job
+from pods.paths import JobPaths, job_name
+from pods.shell import NoSuchFile, PodError, Shell
+from pods.shell_local import LocalShell
+
+from agent.dispatch import Place, files_of, spec_of
+from agent.errors import TaskError
+from agent.follow import follow
+from agent.planning import Planned, Request, plan_for
+from agent.report import report_text
+from agent.repository import Repository, open_repository
+from agent.result import HOST, REPORT, RESULT, Result, json_text, result_of
+
+WORKPLACE = ".paceline"
+MACHINE = Path(os.environ.get("PACELINE_MACHINE", "/var/tmp/paceline"))  # noqa: S108
+"""Who holds which slot: one folder for all users of this machine, elsewhere only for tests."""
+OBSERVE_EVERY_S = 10.0
+PROGRESS_LIMIT_B = 64 << 10
+MOST_ATTEMPTS = 10_000
+
+
+def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
+    """Measure and print; the exit status. Raises TaskError and PodError."""
+    repository = open_repository(repo)
+    planned = plan_for(request, repository)
+    workplace = workplace_in(Path.cwd())
+    shell = LocalShell()
+    host, slot = _host_and_slot(shell, planned)
+    spec = _prepared(shell, planned, repository, workplace, host, slot)
+    _take(shell, spec)
+    status = 0
+    try:
+        with _stopped_by_signals():
+            _launch(shell, spec)
+            follow(lambda: _progress(shell, spec), _Ended(shell, spec))
+    except KeyboardInterrupt:
+        print("paceline: ending the job; what was measured stays", file=sys.stderr)
+        status = 130
+        left = job.cancel(shell, spec.paths).left
+        if left:
+            raise PodError(f"processes {left} of {spec.name} would not end") from None
+    result = _stored(Path(spec.paths.root))
+    print(json_text(result) if as_json else report_text(result), end="")
+    print(f"\npaceline: {spec.paths.root}", file=sys.stderr)
+    if status == 0 and result.error:
+        raise PodError(result.error)
+    return status
+
+
+def workplace_in(folder: Path) -> Path:
+    """`.paceline/` in `folder`, unseen by git. Raises TaskError where it cannot be used."""
+    workplace = folder.resolve() / WORKPLACE
+    if ":" in str(workplace):
+        raise TaskError(f"{workplace} has a colon in its name, which PYTHONPATH cannot hold: work elsewhere")
+    try:
+        workplace.mkdir(exist_ok=True)
+        (workplace / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise TaskError(f"cannot write to {workplace}: {error.strerror}") from None
+    return workplace
+
+
+def _host_and_slot(shell: Shell, planned: Planned) -> tuple[dict[str, Any], str]:
+    """What this machine is, and its freest slot. Raises PodError where a GPU's state is unknown."""
+    gpus = facts.ask(shell, facts.GPUS)
+    if isinstance(gpus, facts.Unknown):
+        raise PodError(f"the GPU cannot be asked, so it counts as busy: {gpus.why}")
+    host = facts.ask(shell, facts.HOST)
+    described = asdict(host) if isinstance(host, facts.Host) else {}
+    if isinstance(gpus, facts.NoGpu):
+        device = f"{described.get('cores', '?')} cores of {described.get('cpu_model', 'an unknown CPU')}"
+        slot = "cpu"
+    else:
+        gpu = min(gpus, key=lambda one: (one.memory_used_mib, one.uuid))
+        device, slot = gpu.name, gpu.uuid
+    for recipe in planned.plan.recipes:
+        _check_need(recipe.name, recipe.need, gpus)
+    return {**described, "device": device, "slot": slot}, slot
+
+
+def _check_need(recipe: str, need: Need, gpus: tuple[facts.Gpu, ...] | facts.NoGpu) -> None:
+    if need.gpu_type is None and need.memory_gib is None:
+        return
+    if isinstance(gpus, facts.NoGpu):
+        raise PodError(f"recipe {recipe!r} needs a GPU ({need.gpu_type or 'any'}); this machine has none")
+    if need.gpu_type and not any(need.gpu_type.lower() in gpu.name.lower() for gpu in gpus):
+        names = ", ".join(sorted({gpu.name for gpu in gpus}))
+        raise PodError(f"recipe {recipe!r} needs a {need.gpu_type}; this machine has {names}")
+
+
+def _prepared(
+    shell: Shell, planned: Planned, repository: Repository, workplace: Path, host: dict[str, Any], slot: str
+) -> job.JobSpec:
+    """The job folder of the first attempt that is not there yet."""
+    plan = planned.plan
+    for attempt in range(1, MOST_ATTEMPTS):
+        name = job_name(plan.repo, "local", plan.hash, attempt)
+        paths = JobPaths(workplace / "jobs" / name)
+        if paths.root.exists():
+            continue
+        place = Place(paths, slot, MACHINE, workplace, sys.executable)
+        spec = spec_of(plan, name, place)
+        files = files_of(plan, str(repository.root), planned.eval_rows, place)
+        files[HOST] = (json.dumps(host, indent=1, sort_keys=True) + "\n").encode()
+        if isinstance(job.prepare(shell, spec, files), job.Prepared):
+            return spec
+    raise PodError(f"{workplace}/jobs is full of attempts at plan {plan.hash[:12]}")
+
+
+def _take(shell: Shell, spec: job.JobSpec) -> None:
+    taken = job.take(shell, spec.paths, MACHINE, spec.slot)
+    if isinstance(taken, job.Held):
+        raise PodError(
+            f"slot {spec.slot} of this machine is held by {taken.job or 'somebody'} ({taken.why});"
+            " two measurements at once would disturb each other: wait for its end, or cancel it"
+        )
+
+
+def _launch(shell: Shell, spec: job.JobSpec) -> None:
+    launched = job.launch(shell, spec.paths)
+    if isinstance(launched, job.NotLaunched):
+        raise PodError(f"the job did not start: {launched.why}")
+
+
+def _progress(shell: Shell, spec: job.JobSpec) -> str | None:
+    try:
+        return shell.get(spec.paths.progress, PROGRESS_LIMIT_B).decode()
+    except (NoSuchFile, UnicodeDecodeError):
+        return None
+
+
+class _Ended:
+    """Whether the job has ended: its exit record, looked for often; whether it lives at all, seldom."""
+
+    def __init__(self, shell: Shell, spec: job.JobSpec) -> None:
+        self._shell = shell
+        self._spec = spec
+        self._observe_at = time.monotonic() + OBSERVE_EVERY_S
+
+    def __call__(self) -> bool:
+        try:
+            self._shell.get(self._spec.paths.exit, PROGRESS_LIMIT_B)
+        except NoSuchFile:
+            return self._is_lost()
+        return True
+
+    def _is_lost(self) -> bool:
+        if time.monotonic() < self._observe_at:
+            return False
+        self._observe_at = time.monotonic() + OBSERVE_EVERY_S
+        return isinstance(job.observe(self._shell, self._spec.paths), job.Lost)
+
+
+def _stored(folder: Path) -> Result:
+    """The result of a job that has ended, written into its folder beside the runs."""
+    result = result_of(folder)
+    write_whole(folder / RESULT, json_text(result))
+    write_whole(folder / REPORT, report_text(result))
+    return result
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """TERM and a closed terminal stop the measurement as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,98 @@
+"""Prints a result as Markdown that reads well as plain text too: verdict first, numbers next, runs last.
+
+The sentences are in `templates/report.md.j2`; the figures in `bench/tables.py`. Text from outside (log lines,
+names, choices) is escaped: it cannot break a table, mention anybody, or open a tag or marker.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bench import tables
+from bench.tables import Table
+
+from agent.result import Result
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+LONGEST_CELL = 300
+_SPECIAL = re.compile(r"[\\`*~<|&\[\]]|\b_|_\b|^[#>+-]")
+
+
+def report_text(result: Result) -> str:
+    judgement, plan, runs = result.judgement, result.plan, result.runs
+    recipes = [
+        {
+            "name": recipe.name,
+            "metrics": tables.metric_table(recipe, plan, judgement),
+            "phases": tables.phase_table(recipe, plan, runs),
+            "choices": tables.choice_table(recipe, plan, runs),
+            "runs": tables.run_table(recipe, runs),
+        }
+        for recipe in plan.recipes
+    ]
+    return _template().render(
+        result=result,
+        plan=plan,
+        judgement=judgement,
+        criteria=tables.criteria_table(judgement),
+        parities=tables.parity_table(judgement),
+        recipes=recipes,
+        harness=next((run.environment for run in runs), ""),
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("templates", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Markdown, not HTML: `text` and `table` escape
+    )
+    environment.filters["text"] = escaped
+    environment.filters["table"] = table_text
+    return environment.get_template("report.md.j2")
+
+
+def escaped(text: str) -> str:
+    """Foreign text for one line of Markdown: nothing in it is markup, a mention, a comment or a new line."""
+    line = " ".join(str(text).split())
+    if len(line) > LONGEST_CELL:
+        line = line[: LONGEST_CELL - 1] + "…"
+    # A zero-width space after @ keeps a mention from being one; entities survive every renderer.
+    return _SPECIAL.sub(_entity, line).replace("@", "@\u200b")
+
+
+def _entity(match: re.Match[str]) -> str:
+    entities = {"<": "&lt;", "&": "&amp;", "|": "&#124;"}
+    return entities.get(match[0], f"\\{match[0]}")
+
+
+def table_text(table: Table) -> str:
+    from tabulate import tabulate
+
+    rows = [[_cell(cell) for cell in row] for row in table.rows]
+    align = ["left", *["right"] * (len(table.header) - 1)] if _is_numeric(table) else None
+    return tabulate(
+        rows,
+        headers=[_cell(cell) for cell in table.header],
+        tablefmt="pipe",
+        colalign=align,
+        disable_numparse=True,
+    )
+
+
+def _cell(text: str) -> str:
+    return escaped(text)
+
+
+def _is_numeric(table: Table) -> bool:
+    return bool(table.rows) and table.title not in ("Runs", "Criteria", "Equivalence")

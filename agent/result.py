@@ -1,0 +1,161 @@
+"""The result of a job folder, computed from its raw runs, and its JSON form (schema 1, docs/json.md).
+
+Reads `plan.json`, `host.json`, `exit.json` and `runs/`; the stored `result.json` is never read to compute
+anything. The same folder gives the same text, which is what `paceline verify` rests on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.compare import Comparison
+from bench.judge import Judgement, judge
+from bench.plan import Plan
+from bench.record import read_runs
+from bench.run import Run
+from bench.score import Scored
+from bench.verdict import ArmVerdict
+from pods.paths import JobPaths
+
+from agent.errors import TaskError
+
+SCHEMA = 1
+RESULT = "result.json"
+REPORT = "report.md"
+HOST = "host.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`host` is what the runs were made on; `ended` how the job ended, None where it has not."""
+
+    folder: Path
+    plan: Plan
+    runs: tuple[Run, ...]
+    judgement: Judgement
+    host: Mapping[str, Any]
+    ended: Mapping[str, Any] | None
+    error: str
+
+    @property
+    def device(self) -> str:
+        return str(self.host.get("device", ""))
+
+
+def result_of(folder: Path) -> Result:
+    """Raises TaskError where the folder is no job folder, or its plan is not the one it was made for."""
+    paths = JobPaths(folder)
+    if not paths.plan.is_file() or not paths.job.is_file():
+        raise TaskError(f"{folder} is not a job folder: it has no plan.json and job.json")
+    try:
+        plan = Plan.from_dict(json.loads(paths.plan.read_text(encoding="utf-8")))
+        meant = json.loads(paths.job.read_text(encoding="utf-8"))["plan"]
+        runs = read_runs(paths.runs, plan)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TaskError(f"{folder} cannot be read: {error!r}") from None
+    if plan.hash != meant:
+        raise TaskError(f"{paths.plan} was changed: its hash is {plan.hash[:12]}, the job's is {meant[:12]}")
+    host = _json_of(folder / HOST) or {}
+    error = (_json_of(paths.runs / "error.json") or {}).get("text", "")
+    judgement = judge(plan, runs, device=str(host.get("device", "")))
+    return Result(folder, plan, tuple(runs), judgement, host, _json_of(paths.exit), error)
+
+
+def _json_of(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def json_text(result: Result) -> str:
+    return json.dumps(document_of(result), indent=1, allow_nan=False) + "\n"
+
+
+def document_of(result: Result) -> dict[str, Any]:
+    """The document that `--json` prints; see docs/json.md for every field."""
+    judgement, plan = result.judgement, result.plan
+    return {
+        "schema": SCHEMA,
+        "plan": plan.hash,
+        "repo": plan.repo,
+        "verdict": {"arm": judgement.verdict.arm, **_verdict(judgement.verdict)},
+        "arms": {name: _verdict(verdict) for name, verdict in judgement.arms.items()},
+        "commits": {arm.name: arm.commit for arm in plan.arms},
+        "params": {arm.name: dict(arm.params) for arm in plan.arms},
+        "replicates": plan.replicates,
+        "comparisons": [_comparison(comparison) for comparison in judgement.comparisons],
+        "criteria": [_scored(scored) for scored in judgement.criteria],
+        "claims": [_scored(scored) for scored in judgement.claims],
+        "primaries": [_scored(scored) for scored in judgement.primaries],
+        "equivalence": [asdict(parity) for parity in judgement.parities],
+        "runs": [_run(run) for run in result.runs],
+        "host": dict(result.host),
+        "ended": result.ended["outcome"] if result.ended else None,
+        "error": result.error or None,
+    }
+
+
+def _verdict(verdict: ArmVerdict) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome,
+        "rule": verdict.rule,
+        "reasons": [reason.text for reason in verdict.reasons],
+        "warnings": list(verdict.warnings),
+        "not_said": verdict.caveat,
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {**asdict(comparison), "warnings": list(comparison.warnings)}
+
+
+def _scored(scored: Scored) -> dict[str, Any]:
+    return asdict(scored)
+
+
+def _run(run: Run) -> dict[str, Any]:
+    """The raw losses stay finite numbers or become null: JSON has no NaN."""
+    return {
+        "recipe": run.recipe,
+        "arm": run.arm,
+        "replicate": run.replicate,
+        "outcome": run.outcome,
+        "reason": run.reason,
+        "wall_s": run.wall_s,
+        "phases_s": dict(run.phases_s),
+        "rows": run.rows,
+        "steps": run.steps,
+        "tokens": run.tokens,
+        "padded_tokens": run.padded_tokens,
+        "supervised_tokens": run.supervised_tokens,
+        "first_loss": _finite(run.first_loss),
+        "final_loss": _finite(run.final_loss),
+        "eval": asdict(run.eval) if run.eval else None,
+        "peak_memory_b": _peak_memory_b(run),
+        "memory": {phase: asdict(memory) for phase, memory in run.memory.items()},
+        "gpu": asdict(run.gpu) if run.gpu else None,
+        "harness_s": run.harness_s,
+        "environment": run.environment,
+        "is_self_reported": run.is_self_reported,
+        "choices": [asdict(choice) for choice in run.choices],
+        "warnings": list(run.warnings),
+        "files": dict(run.files),
+    }
+
+
+def _peak_memory_b(run: Run) -> float | None:
+    from bench.metrics import BY_NAME
+    from bench.sample import value
+
+    sample = value(BY_NAME["peak_memory_b"], run)
+    return run.peak_rss_b if sample is None else sample
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and abs(value) < float("inf") else None

@@ -1,0 +1,92 @@
+"""Recomputes a job folder from its raw runs and names every place that does not agree.
+
+Three questions: is each raw file the one that was measured (digests of the exit records); does the stored
+`result.json` say what the runs give; is the stored `report.md` what the result prints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.events import read_events
+from bench.worker.files import sha256_of
+
+from agent.errors import TaskError
+from agent.report import report_text
+from agent.result import REPORT, RESULT, Result, document_of, result_of
+
+MOST_LINES = 20
+
+
+def differences(folder: Path) -> list[str]:
+    """One line a difference, at most 20; none where everything is identical. Raises TaskError."""
+    result = result_of(folder)
+    if not (folder / RESULT).is_file():
+        raise TaskError(f"{folder} has no {RESULT}: the job has not ended; see `paceline report`")
+    found = [*_raw_files(result), *_document(result), *_report(result)]
+    if len(found) > MOST_LINES:
+        return [*found[:MOST_LINES], f"and {len(found) - MOST_LINES} more"]
+    return found
+
+
+def _raw_files(result: Result) -> Iterator[str]:
+    for run in result.runs:
+        place = f"runs/{run.recipe}/{run.replicate}/{run.arm}"
+        for name, digest in run.files.items():
+            path = result.folder / place / name
+            if not path.is_file():
+                yield f"{place}/{name}: missing"
+            elif sha256_of(path) != digest:
+                yield f"{place}/{name}: not the file that was measured{_where(path)}"
+
+
+def _where(path: Path) -> str:
+    """For events, the line at which the chain breaks."""
+    if path.name != "events.jsonl":
+        return ""
+    record = json.loads((path.parent / "exit.json").read_text(encoding="utf-8"))
+    key = record["key"] if record["events"] == "hook" else None
+    why = read_events(path.read_bytes(), key).why
+    return f": {why}" if why else ""
+
+
+def _document(result: Result) -> Iterator[str]:
+    try:
+        stored = json.loads((result.folder / RESULT).read_text(encoding="utf-8"))
+    except ValueError as error:
+        yield f"{RESULT}: not JSON: {error}"
+        return
+    # Through JSON and back, so that tuples and numbers compare as they were stored.
+    computed = json.loads(json.dumps(document_of(result)))
+    for place, said, given in _unlike("", stored, computed):
+        yield f"{RESULT}: {place} is {_short(said)}, the runs give {_short(given)}"
+
+
+def _unlike(place: str, stored: Any, computed: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(stored, dict) and isinstance(computed, dict):
+        for key in [*computed, *(key for key in stored if key not in computed)]:
+            inner = f"{place}.{key}" if place else str(key)
+            yield from _unlike(inner, stored.get(key), computed.get(key))
+    elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
+        for number, (one, other) in enumerate(zip(stored, computed, strict=True)):
+            yield from _unlike(f"{place}[{number}]", one, other)
+    elif stored != computed:
+        yield place, stored, computed
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _report(result: Result) -> Iterator[str]:
+    stored = (result.folder / REPORT).read_text(encoding="utf-8").split("\n")
+    computed = report_text(result).split("\n")
+    for number, (said, given) in enumerate(zip(stored, computed, strict=False), start=1):
+        if said != given:
+            yield f"{REPORT}: line {number} is {_short(said)}, the runs give {_short(given)}"
+    if len(stored) != len(computed):
+        yield f"{REPORT}: {len(stored)} lines, the runs give {len(computed)}"
