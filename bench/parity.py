@@ -156,9 +156,10 @@ def _held_out(recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declare
         return of("not measured", "no valid pair")
     if all(one.outcome == "no trainer" for one, _ in both):
         return of("not measured", "no trainer, so no held-out loss")
+    if recipe.eval is None:  # whatever a subject that measures itself may report of rows of its own
+        return of("not measured", "recipe has no eval rows")
     if not evals:
-        why = "recipe has no eval rows" if recipe.eval is None else "no pair of runs has a held-out loss"
-        return of("not measured", why)
+        return of("not measured", "no pair of runs has a held-out loss")
     if len(evals) < len(both):  # those that are left would be a choice of the runs that did well
         return of("undecided", f"held-out loss in {len(evals)} of {len(both)} pairs only")
     if any((a.rows, a.tokens) != (b.rows, b.tokens) for _, a, b in evals):
