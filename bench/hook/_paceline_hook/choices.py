@@ -3,6 +3,11 @@
 Reads public attributes of `args`, the trainer and the model; one that a version does not have is left out.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
 REQUESTS = (
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
@@ -28,11 +33,11 @@ REQUESTS = (
 )
 
 
-def is_dpo(trainer) -> bool:
+def is_dpo(trainer: Any) -> bool:
     return any(base.__name__ == "DPOTrainer" for base in type(trainer).__mro__)
 
 
-def write(write_event, trainer) -> None:
+def write(write_event: Callable[..., None], trainer: Any) -> None:
     args = trainer.args
     for name in REQUESTS:
         if hasattr(args, name):
@@ -41,15 +46,15 @@ def write(write_event, trainer) -> None:
         _write(write_event, name, requested, used, why)
 
 
-def _write(write_event, name, requested, used, why="") -> None:
+def _write(write_event: Callable[..., None], name: str, requested: Any, used: Any, why: str = "") -> None:
     write_event("choice", name=name, requested=_text(requested), used=_text(used), why=why)
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     return str(getattr(value, "value", value))
 
 
-def _resolved(trainer):
+def _resolved(trainer: Any) -> Iterator[tuple[str, Any, Any, str]]:
     """(name, requested, used, why) of settings that libraries may resolve to something else."""
     args, model = trainer.args, trainer.model
     config = getattr(model, "config", None)

@@ -6,9 +6,13 @@ SFT: mean nat per token, over all tokens of `messages` and `text` rows, over the
 trainer's beta against the trainer's reference. `before` is the loss of the model that training began with.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +20,7 @@ import torch.nn.functional as F
 from _paceline_hook.choices import is_dpo
 
 
-def evaluate(trainer, path: str) -> dict:
+def evaluate(trainer: Any, path: str) -> dict[str, Any]:
     """Fields of the `eval` event. Raises ValueError for rows of a form that it does not know."""
     with open(path, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file if line.strip()]
@@ -30,7 +34,7 @@ def evaluate(trainer, path: str) -> dict:
         model.train(was_training)
 
 
-def _of_texts(trainer, model, rows) -> dict:
+def _of_texts(trainer: Any, model: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
     encoded = [_encoded(trainer.processing_class, row) for row in rows]
 
     def mean_loss() -> tuple[float, int]:
@@ -49,7 +53,7 @@ def _of_texts(trainer, model, rows) -> dict:
     return {"rows": len(rows), "tokens": tokens, "loss": loss, "before": before}
 
 
-def _of_pairs(trainer, model, rows) -> dict:
+def _of_pairs(trainer: Any, model: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
     tokenizer, beta = trainer.processing_class, float(trainer.beta)
     pairs = [
         tuple(
@@ -59,7 +63,7 @@ def _of_pairs(trainer, model, rows) -> dict:
         for row in rows
     ]
 
-    def margins(network) -> list:
+    def margins(network: Any) -> list[float]:
         return [_completion(network, *chosen) - _completion(network, *rejected) for chosen, rejected in pairs]
 
     policy = margins(model)
@@ -76,11 +80,11 @@ def _of_pairs(trainer, model, rows) -> dict:
     }
 
 
-def _completion(model, ids, prompt_length: int) -> float:
+def _completion(model: Any, ids: list[int], prompt_length: int) -> float:
     return float(_log_probs(model, ids)[prompt_length - 1 :].sum())
 
 
-def _log_probs(model, ids):
+def _log_probs(model: Any, ids: list[int]) -> Any:
     """Log-probability of every token after the first: (tokens - 1,), float32."""
     device = next(model.parameters()).device
     inputs = torch.tensor([ids], device=device)
@@ -89,7 +93,7 @@ def _log_probs(model, ids):
 
 
 @contextlib.contextmanager
-def _reference(trainer, model):
+def _reference(trainer: Any, model: Any) -> Iterator[Any]:
     """The model that DPO measures the policy against, as TRL resolves it."""
     if getattr(trainer, "ref_model", None) is not None:
         yield trainer.accelerator.unwrap_model(trainer.ref_model)
@@ -107,7 +111,7 @@ def _reference(trainer, model):
         raise ValueError("the trainer keeps no reference model to evaluate against")
 
 
-def _starts_at_base(model) -> bool:
+def _starts_at_base(model: Any) -> bool:
     """Whether disabling the adapters gives back the model that training began with."""
     configs = getattr(model, "peft_config", None)
     if not configs or not hasattr(model, "disable_adapter") or "ref" in configs:
@@ -117,7 +121,7 @@ def _starts_at_base(model) -> bool:
     )
 
 
-def _encoded(tokenizer, row) -> tuple[list[int], int]:
+def _encoded(tokenizer: Any, row: dict[str, Any]) -> tuple[list[int], int]:
     """Token ids of a row and how many of them are its prompt."""
     if "messages" in row:
         return _ids(tokenizer, row["messages"]), 0
@@ -133,6 +137,6 @@ def _encoded(tokenizer, row) -> tuple[list[int], int]:
     return _ids(tokenizer, prompt + completion), len(head)
 
 
-def _ids(tokenizer, messages, **options) -> list[int]:
+def _ids(tokenizer: Any, messages: list[dict[str, Any]], **options: Any) -> list[int]:
     text = tokenizer.apply_chat_template(messages, tokenize=False, **options)
     return tokenizer(text, add_special_tokens=False)["input_ids"]

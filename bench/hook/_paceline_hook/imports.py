@@ -4,14 +4,20 @@ Wraps the import system's own slow path (`_find_and_load`), which runs only for 
 yet: a warm `import x` costs nothing more. CPython 3.10 to 3.14 all come through it, lazy modules too.
 """
 
+from __future__ import annotations
+
 import os
 import sys
-from importlib import _bootstrap  # type: ignore[attr-defined]
+from collections.abc import Callable
+from importlib import _bootstrap
 from importlib.machinery import PathFinder
+from typing import Any
+
+from _paceline_hook.timeline import Timeline
 
 
 class Imports:
-    def __init__(self, timeline, worktree: str, watched) -> None:
+    def __init__(self, timeline: Timeline, worktree: str, watched: dict[str, Callable[[Any], None]]) -> None:
         self._timeline = timeline
         self._worktree = worktree.rstrip("/") + "/"
         self._watched = dict(watched)
@@ -21,7 +27,7 @@ class Imports:
         original = _bootstrap._find_and_load
         timeline, watched = self._timeline, self._watched
 
-        def _find_and_load(name, import_):
+        def _find_and_load(name: str, import_: Any) -> Any:
             timed = timeline.is_before_training and not self.is_inside(name) and timeline.enter_import()
             try:
                 return original(name, import_)

@@ -14,6 +14,9 @@ import platform
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
 
 from _paceline_hook import phases, writer
 from _paceline_hook.imports import Imports
@@ -23,14 +26,14 @@ from _paceline_hook.timeline import Timeline, now
 class Measure:
     """The state of the hook in this process; `trainer` is the part that a training loop needs."""
 
-    def __init__(self, settings: dict) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
         self.began = now()
         self._writer = writer.Writer(settings["events"], settings["key"])
         self.write = self._writer.write
         self.timeline = Timeline(self.write)
         self.has_claim = False
-        self.totals = {"steps": 0, "rows": 0, "tokens": 0}
+        self.totals: dict[str, int] = {"steps": 0, "rows": 0, "tokens": 0}
 
     def claim(self) -> bool:
         """Whether this process is the one that is measured: the first of the run to ask."""
@@ -50,7 +53,7 @@ class Measure:
         self.timeline.finish()
         self.write("end", at=now(), **self.totals)
 
-    def error(self, kind: type, value: BaseException, trace) -> None:
+    def error(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         tail = "".join(traceback.format_exception(kind, value, trace))[-4000:]
         self.write("error", at=now(), type=kind.__name__, text=str(value)[:1000], tail=tail)
 
@@ -78,15 +81,20 @@ def begin(settings_path: str) -> None:
     Imports(measure.timeline, settings["worktree"], phases.watched(measure)).install()
 
 
-def _in_this_process_only(function):
+def _in_this_process_only(function: Callable[[], None]) -> Callable[[], None]:
     pid = os.getpid()
-    return lambda: function() if os.getpid() == pid else None
+
+    def guarded() -> None:
+        if os.getpid() == pid:
+            function()
+
+    return guarded
 
 
 def _catch_errors(measure: Measure) -> None:
     previous = sys.excepthook
 
-    def excepthook(kind, value, trace):
+    def excepthook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt):
             measure.error(kind, value, trace)
         previous(kind, value, trace)

@@ -5,8 +5,12 @@ and `eval` lie on top of it while they last, the innermost counting. The clock i
 can replace it. Only the thread that started the process moves the timeline.
 """
 
+from __future__ import annotations
+
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 now = time.monotonic
 SHORTEST_IMPORT_S = 0.001
@@ -14,7 +18,7 @@ SHORTEST_IMPORT_S = 0.001
 
 
 class Timeline:
-    def __init__(self, write) -> None:
+    def __init__(self, write: Callable[..., None]) -> None:
         self._write = write
         self._thread = threading.get_ident()
         self._base = "prep"
@@ -22,7 +26,9 @@ class Timeline:
         self._since = now()
         self._import_depth = 0
         self._import_since = 0.0
-        self.memory = dict  # replaced once torch is there: () -> fields of the peaks since the last call
+        self.memory: Callable[[], dict[str, Any]] = (
+            dict  # replaced once torch is there: () -> fields of the peaks since the last call
+        )
 
     @property
     def current(self) -> str:

@@ -6,8 +6,12 @@ inside a step: losses and counts are copied without blocking and written once th
 is synchronised only before the first step, after it, and after the last.
 """
 
+from __future__ import annotations
+
 import functools
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 from _paceline_hook import batches, choices
 from _paceline_hook.timeline import now
@@ -16,11 +20,11 @@ DIGESTED_STEPS = 2
 """Batches of the first steps carry a digest of their ids: enough to tell whether two arms began alike."""
 
 
-def patch(measure, trainer_class) -> None:
+def patch(measure: Any, trainer_class: Any) -> None:
     original = trainer_class.train
 
     @functools.wraps(original)
-    def train(self, *args, **kwargs):
+    def train(self: Any, *args: Any, **kwargs: Any) -> Any:
         if measure.timeline.is_mine() and measure.claim():
             return Training(measure, self).run(lambda: original(self, *args, **kwargs))
         return original(self, *args, **kwargs)
@@ -31,16 +35,16 @@ def patch(measure, trainer_class) -> None:
 class Training:
     """One call of `Trainer.train`; a second one in the same process goes on counting where it ended."""
 
-    def __init__(self, measure, trainer) -> None:
+    def __init__(self, measure: Any, trainer: Any) -> None:
         self._measure = measure
         self._trainer = trainer
         self._device = _Device()
-        self._pending: deque = deque()
-        self._step: dict | None = None
+        self._pending: deque[dict[str, Any]] = deque()
+        self._step: dict[str, Any] | None = None
         self._waited_s = 0.0
         self._n = measure.totals["steps"]
 
-    def run(self, train):
+    def run(self, train: Callable[[], Any]) -> Any:
         trainer, measure = self._trainer, self._measure
         measure.timeline.memory = self._device.memory
         callback = _callback_of(self)
@@ -62,9 +66,9 @@ class Training:
         """The trainer has set the model up: what it resolved to can be read now."""
         choices.write(self._measure.write, self._trainer)
 
-    def _counted(self, training_step):
+    def _counted(self, training_step: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(training_step)
-        def counted(model, inputs, *args, **kwargs):
+        def counted(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             counts = batches.count(inputs, wants_digest=self._n <= DIGESTED_STEPS)
             loss = training_step(model, inputs, *args, **kwargs)
             if self._step is not None:
@@ -74,9 +78,9 @@ class Training:
 
         return counted
 
-    def _waited(self, get_batch_samples):
+    def _waited(self, get_batch_samples: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(get_batch_samples)
-        def waited(*args, **kwargs):
+        def waited(*args: Any, **kwargs: Any) -> Any:
             began = now()
             try:
                 return get_batch_samples(*args, **kwargs)
@@ -105,7 +109,7 @@ class Training:
             "grad_norm": None,
         }
 
-    def logged(self, logs: dict) -> None:
+    def logged(self, logs: dict[str, Any]) -> None:
         if self._step is not None and "grad_norm" in logs:
             self._step["grad_norm"] = logs["grad_norm"]
 
@@ -130,7 +134,7 @@ class Training:
         while self._pending and self._device.has_arrived(self._pending[0]["end_mark"]):
             self._write_step(self._pending.popleft())
 
-    def _write_step(self, step: dict) -> None:
+    def _write_step(self, step: dict[str, Any]) -> None:
         write, totals = self._measure.write, self._measure.totals
         for counts in step["batches"]:
             fields = batches.settled(counts)
@@ -167,24 +171,24 @@ class Training:
             timeline.leave("eval")
 
 
-def _callback_of(training: Training):
+def _callback_of(training: Training) -> Any:
     from transformers import TrainerCallback
 
-    class PacelineCallback(TrainerCallback):
-        def on_train_begin(self, args, state, control, **kwargs):
+    class PacelineCallback(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             training.begins()
 
-        def on_step_begin(self, args, state, control, **kwargs):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             training.step_begins()
 
-        def on_log(self, args, state, control, logs=None, **kwargs):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             training.logged(logs or {})
 
-        def on_epoch_end(self, args, state, control, **kwargs):
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if control.should_training_stop or state.global_step >= state.max_steps:
                 training.finish()
 
-        def on_train_end(self, args, state, control, **kwargs):
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             training.finish()
 
     return PacelineCallback()
@@ -203,29 +207,29 @@ class _Device:
         if self._cuda:
             self._cuda.synchronize()
 
-    def mark(self):
+    def mark(self) -> Any:
         if not self._cuda:
             return None
         event = self._cuda.Event(enable_timing=True)
         event.record()
         return event
 
-    def has_arrived(self, mark) -> bool:
-        return mark is None or mark.query()
+    def has_arrived(self, mark: Any) -> bool:
+        return mark is None or bool(mark.query())
 
-    def elapsed_s(self, begin, end) -> float | None:
+    def elapsed_s(self, begin: Any, end: Any) -> float | None:
         return begin.elapsed_time(end) / 1000 if begin is not None and end is not None else None
 
-    def fetch(self, loss):
+    def fetch(self, loss: Any) -> Any:
         """A loss as a number or as a copy on its way to the host; None where it is neither."""
         if isinstance(loss, self._torch.Tensor):
             loss = loss.detach()
             return loss.item() if loss.device.type == "cpu" else loss.to("cpu", non_blocking=True)
         return loss if isinstance(loss, (int, float)) else None
 
-    def memory(self) -> dict:
+    def memory(self) -> dict[str, Any]:
         """Peaks since the last call (GPU) and the process's peak so far (resident set), in bytes."""
-        fields = {"rss": _peak_rss_b()}
+        fields: dict[str, Any] = {"rss": _peak_rss_b()}
         if self._cuda:
             fields["allocated"] = self._cuda.max_memory_allocated()
             fields["reserved"] = self._cuda.max_memory_reserved()
