@@ -356,3 +356,9 @@ def test_pass_means_every_criterion_is_met(factor, replicates):
     judgement = judge(replace(PLAN, replicates=replicates), made_runs(factor, replicates))
     is_met = all(scored.score == "MET" for scored in judgement.criteria)
     assert (judgement.verdict.outcome == "PASS") == (is_met and replicates >= 3)
+
+
+def test_one_declared_criterion_met_does_not_decide_for_another():
+    plan = made_plan(asked("sft:tokens_per_s>=1.3"), asked("sft:job_tokens_per_s>=1.5"))
+    found = verdict(plan, made_runs(1.5))
+    assert (found.outcome, found.rule) == ("CANNOT TELL", 4)
