@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from bench.compare import Comparison
 from bench.metrics import BY_NAME, UnknownMetric, metric, near_miss
-from bench.plan import Criterion, Plan
+from bench.plan import BASELINE, Criterion, Plan
 from bench.power import detectable, more_replicates, more_text
 from bench.units import bound_text, interval_text
 
@@ -67,11 +67,13 @@ class Scored:
         return f"{self.text}: {self.score}: {self.reason}"
 
 
-def parse_criterion(text: str, plan: Plan, *, arm: str = "optimized") -> Criterion:
+def parse_criterion(
+    text: str, *, recipes: Collection[str], arms: Collection[str], arm: str = "optimized"
+) -> Criterion:
     """`sft:job_tokens_per_s>=1.3`, `dpo/optimized+packing:peak_memory_b<=1.1`; `arm` where none is named.
 
-    Raises CriterionError for what nobody could score: unknown names, an arm that takes no part in the
-    recipe, a metric asked to get worse, a target that is no ratio.
+    Raises CriterionError for what nobody could score: unknown names, a metric asked to get worse, a target
+    that is no ratio.
     """
     match = _CRITERION.fullmatch(text.strip())
     if match is None:
@@ -79,18 +81,28 @@ def parse_criterion(text: str, plan: Plan, *, arm: str = "optimized") -> Criteri
             f"cannot read criterion {text!r}; write {SYNTAX}, like sft:job_tokens_per_s>=1.3"
         )
     recipe, named = match["recipe"], match["arm"] or arm
-    recipes = [one.name for one in plan.recipes]
+    others = [name for name in arms if name != BASELINE]
     if recipe not in recipes:
         raise CriterionError(f"no recipe {recipe!r} in criterion {text!r}{near_miss(recipe, recipes)}")
-    arms = [one.name for one in plan.arms[1:]]
-    if named not in arms:
-        raise CriterionError(f"no arm {named!r} to judge in criterion {text!r}{near_miss(named, arms)}")
-    taking_part = [one.name for one in plan.arms_of(plan.recipe(recipe))]
-    if named not in taking_part:
-        raise CriterionError(f"arm {named!r} takes no part in recipe {recipe!r}, which lacks its parameters")
+    if named not in others:
+        raise CriterionError(f"no arm {named!r} to judge in criterion {text!r}{near_miss(named, others)}")
     relation = cast(Relation, match["relation"])
     _check_direction(match["metric"], relation, text)
     return Criterion(text.strip(), recipe, match["metric"], relation, _target(match["target"], text), named)
+
+
+def check_arms(plan: Plan) -> None:
+    """Raises CriterionError for a criterion on an arm that takes no part in its recipe.
+
+    Such a criterion would be scored NOT MEASURED, after all the time was spent.
+    """
+    for criterion in plan.criteria:
+        taking_part = [arm.name for arm in plan.arms_of(plan.recipe(criterion.recipe))]
+        if criterion.arm not in taking_part:
+            raise CriterionError(
+                f"criterion {criterion.text!r}: arm {criterion.arm!r} sets a parameter that recipe"
+                f" {criterion.recipe!r} does not have, so it takes no part in it"
+            )
 
 
 def score(criterion: Criterion, comparison: Comparison | None, why: str = "") -> Scored:

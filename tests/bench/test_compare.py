@@ -60,8 +60,12 @@ def test_sign_flip_agrees_with_counting_every_choice(effects):
     )
 
 
-def test_sign_flip_of_forty_replicates_is_exact_and_quick():
-    assert sign_flip_p([0.1 + 0.001 * k for k in range(40)]) == pytest.approx(2 / 2**40)
+def test_sign_flip_of_thirty_replicates_is_exact_and_quick():
+    assert sign_flip_p([0.1 + 0.001 * k for k in range(30)]) == pytest.approx(2 / 2**30)
+
+
+def test_beyond_thirty_replicates_p_says_that_it_is_of_a_t_test():
+    assert compared(effects_of(*(0.1 + 0.001 * k for k in range(31)))).p_kind == "t"
 
 
 def test_one_run_per_arm_is_never_a_win():

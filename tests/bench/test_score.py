@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.compare import compare
 from bench.metrics import METRICS, metric
 from bench.plan import Arm, Criterion
-from bench.score import GOOD, CriterionError, parse_criterion, score, score_primary
+from bench.score import GOOD, CriterionError, check_arms, parse_criterion, score, score_primary
 from tests.bench.made_runs import DPO, SFT, asked, effects_of, made_plan, pairs_with
 
 PLAN = made_plan(
@@ -19,6 +19,8 @@ PLAN = made_plan(
         Arm("optimized+packing", "b" * 40, {"packing": True}),
     ),
 )
+
+RECIPES, ARMS = ("sft", "dpo"), ("baseline", "optimized", "optimized+packing")
 
 
 def comparison(name, samples, **options):
@@ -141,7 +143,7 @@ def test_no_difference_shown_says_what_could_have_been():
     ],
 )
 def test_criteria_are_read(text, recipe, arm, relation, target):
-    found = parse_criterion(text, PLAN)
+    found = parse_criterion(text, recipes=RECIPES, arms=ARMS)
     assert (found.text, found.recipe, found.arm, found.relation, found.target) == (
         text,
         recipe,
@@ -159,7 +161,6 @@ def test_criteria_are_read(text, recipe, arm, relation, target):
         ("sft:job_token_per_s>=1.3", "no metric.*did you mean 'job_tokens_per_s'"),
         ("sft/optimised:job_tokens_per_s>=1.3", "no arm 'optimised'.*did you mean 'optimized'"),
         ("sft/baseline:job_tokens_per_s>=1.3", "no arm 'baseline' to judge"),
-        ("dpo/optimized+packing:job_tokens_per_s>=1.3", "takes no part in recipe 'dpo'"),
         ("sft:job_tokens_per_s>=fast", "is no ratio"),
         ("sft:job_tokens_per_s>=-1", "is no ratio"),
         ("sft:job_tokens_per_s>=nan", "is no ratio"),
@@ -169,7 +170,13 @@ def test_criteria_are_read(text, recipe, arm, relation, target):
 )
 def test_criteria_that_nobody_can_score_are_refused(text, message):
     with pytest.raises(CriterionError, match=message):
-        parse_criterion(text, PLAN)
+        parse_criterion(text, recipes=RECIPES, arms=ARMS)
+
+
+def test_a_criterion_on_an_arm_that_takes_no_part_is_refused_before_any_time_is_spent():
+    check_arms(replace(PLAN, criteria=(asked("sft:job_tokens_per_s>=1.3", "optimized+packing"),)))
+    with pytest.raises(CriterionError, match="takes no part"):
+        check_arms(replace(PLAN, criteria=(asked("dpo:job_tokens_per_s>=1.3", "optimized+packing"),)))
 
 
 @pytest.mark.parametrize("entry", METRICS, ids=lambda entry: entry.name)
