@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.metrics import near_miss
-from bench.plan import BASELINE, Arm, Criterion, Plan, Recipe, Value, digest_of
-from bench.score import CriterionError, parse_criterion
+from bench.plan import BASELINE, Arm, Plan, Recipe, Value, digest_of
+from bench.score import CriterionError, check_arms, parse_criterion
 
 from agent.config import NAME, parse_recipes
 from agent.errors import TaskError
@@ -60,8 +60,7 @@ def plan_for(request: Request, repository: Repository) -> Planned:
         arms=arms,
         replicates=request.replicates,
     )
-    criteria = tuple(_criterion(text, plan) for text in request.requires)
-    return Planned(replace(plan, criteria=criteria), eval_rows)
+    return Planned(_with_criteria(plan, request.requires), eval_rows)
 
 
 def _config_of(repository: Repository) -> str:
@@ -151,10 +150,12 @@ def _type(default: Value) -> str:
     return names.get(type(default), "plain text without leading dash")
 
 
-def _criterion(text: str, plan: Plan) -> Criterion:
+def _with_criteria(plan: Plan, texts: Sequence[str]) -> Plan:
+    recipes, arms = [recipe.name for recipe in plan.recipes], [arm.name for arm in plan.arms]
     try:
-        return parse_criterion(
-            text, recipes=[recipe.name for recipe in plan.recipes], arms=[arm.name for arm in plan.arms]
-        )
+        criteria = tuple(parse_criterion(text, recipes=recipes, arms=arms) for text in texts)
+        full = replace(plan, criteria=criteria)
+        check_arms(full)
     except CriterionError as error:
         raise TaskError(f"--require: {error}") from None
+    return full

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 LONGEST_CELL = 300
-_SPECIAL = re.compile(r"[\\`*~<|&\[\]]|\b_|_\b|^[#>+-]")
+_SPECIAL = re.compile(r"[\\`*<|&]|~(?=\S)|\](?=[(:\[])|(?<!\w)_|_(?!\w)|^(?:[#>]|[-+](?= ))")
+"""Characters that could be markup where they stand: an underscore inside a name is not, one at its edge is."""
 
 
 def report_text(result: Result) -> str:

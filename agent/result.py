@@ -7,6 +7,7 @@ anything. The same folder gives the same text, which is what `paceline verify` r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,8 +56,8 @@ def result_of(folder: Path) -> Result:
         plan = Plan.from_dict(json.loads(paths.plan.read_text(encoding="utf-8")))
         meant = json.loads(paths.job.read_text(encoding="utf-8"))["plan"]
         runs = read_runs(paths.runs, plan)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TaskError(f"{folder} cannot be read: {error!r}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as trouble:
+        raise TaskError(f"{folder} cannot be read: {trouble!r}") from None
     if plan.hash != meant:
         raise TaskError(f"{paths.plan} was changed: its hash is {plan.hash[:12]}, the job's is {meant[:12]}")
     host = _json_of(folder / HOST) or {}
@@ -136,7 +137,7 @@ def _run(run: Run) -> dict[str, Any]:
         "supervised_tokens": run.supervised_tokens,
         "first_loss": _finite(run.first_loss),
         "final_loss": _finite(run.final_loss),
-        "eval": asdict(run.eval) if run.eval else None,
+        "eval": _eval(run),
         "peak_memory_b": _peak_memory_b(run),
         "memory": {phase: asdict(memory) for phase, memory in run.memory.items()},
         "gpu": asdict(run.gpu) if run.gpu else None,
@@ -149,6 +150,12 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
+def _eval(run: Run) -> dict[str, Any] | None:
+    if run.eval is None:
+        return None
+    return {**asdict(run.eval), "loss": _finite(run.eval.loss), "before": _finite(run.eval.before)}
+
+
 def _peak_memory_b(run: Run) -> float | None:
     from bench.metrics import BY_NAME
     from bench.sample import value
@@ -158,4 +165,4 @@ def _peak_memory_b(run: Run) -> float | None:
 
 
 def _finite(value: float | None) -> float | None:
-    return value if value is not None and abs(value) < float("inf") else None
+    return value if value is not None and math.isfinite(value) else None

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.events import Event, Events, read_events
 from bench.gpu_trace import read_gpu_trace
-from bench.outcome import is_finite, outcome_of
+from bench.outcome import outcome_of
 from bench.plan import Plan
 from bench.run import Choice, Eval, Phase, PhaseMemory, Run
 
@@ -98,7 +98,8 @@ def _sum(values: Iterator[int | None]) -> int | None:
 
 
 def _eval(event: Event | None) -> Eval | None:
-    if event is None or "loss" not in event or not is_finite(event["loss"]):
+    """A loss that is not finite is kept: an arm that evaluates to NaN was measured."""
+    if event is None or not isinstance(event.get("loss"), int | float):
         return None
     return Eval(
         loss=event["loss"],

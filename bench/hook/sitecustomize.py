@@ -10,7 +10,7 @@ def _paceline_chain() -> None:
     import sys
     from importlib.machinery import PathFinder
 
-    here = __spec__.origin.rpartition("/")[0]
+    here = __file__.rpartition("/")[0]
     rest = [entry for entry in sys.path if entry.rstrip("/") != here]
     spec = PathFinder.find_spec("sitecustomize", rest)
     if spec is None or spec.loader is None:

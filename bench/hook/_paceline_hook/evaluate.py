@@ -139,4 +139,5 @@ def _encoded(tokenizer: Any, row: dict[str, Any]) -> tuple[list[int], int]:
 
 def _ids(tokenizer: Any, messages: list[dict[str, Any]], **options: Any) -> list[int]:
     text = tokenizer.apply_chat_template(messages, tokenize=False, **options)
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids

@@ -24,7 +24,7 @@ class Imports:
         self._inside: dict[str, bool] = {}
 
     def install(self) -> None:
-        original = _bootstrap._find_and_load
+        original = vars(_bootstrap)["_find_and_load"]
         timeline, watched = self._timeline, self._watched
 
         def _find_and_load(name: str, import_: Any) -> Any:
@@ -37,7 +37,7 @@ class Imports:
                 if name in watched and name in sys.modules:
                     watched.pop(name)(sys.modules[name])
 
-        _bootstrap._find_and_load = _find_and_load
+        vars(_bootstrap)["_find_and_load"] = _find_and_load
 
     def is_inside(self, name: str) -> bool:
         """Whether the top package of a module lies in the worktree, or in the folder of the script."""

@@ -26,9 +26,8 @@ class Timeline:
         self._since = now()
         self._import_depth = 0
         self._import_since = 0.0
-        self.memory: Callable[[], dict[str, Any]] = (
-            dict  # replaced once torch is there: () -> fields of the peaks since the last call
-        )
+        self.memory: Callable[[], dict[str, Any]] = dict
+        """Peaks since it was last asked, as fields of a phase; replaced once torch is there."""
 
     @property
     def current(self) -> str:

@@ -1,0 +1,5 @@
+"""`python -m agent` is `paceline`."""
+
+from agent.cli import main
+
+main()
