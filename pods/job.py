@@ -29,7 +29,9 @@ Outcome = Literal["finished", "crashed", "timed out", "cancelled", "not started"
 
 _ASK = """
 import os, runpy, sys
-if not os.path.isfile(sys.argv[1]):
+try:
+    os.stat(os.path.dirname(sys.argv[1]))
+except (FileNotFoundError, NotADirectoryError):
     print('{"exists": false}')
     sys.exit()
 sys.argv = sys.argv[1:]

@@ -17,19 +17,22 @@ from .paths import JobPaths, MachinePaths
 
 SCHEMA = 1
 RETRIES = 60
-BURIAL_GRACE_S = 10.0
+RESERVE_B = 64 << 10
+GRACE_S = 10.0
+"""Between TERM and KILL for all that the worker did not end itself; less where the job's `grace_s` is
+less."""
 
 
 def bury(paths: JobPaths[Path]) -> dict[str, Any]:
     """Ends what a dead supervisor left behind and writes the exit record that it could not."""
     claim = started.claimed(paths) or {}
-    ended, left = started.end_living(paths, BURIAL_GRACE_S)
+    body = body_of(paths)
+    ended, left = started.end_living(paths, grace_s(body))
     if paths.exit.exists():  # another one buried it meanwhile
         return record.read(paths.exit) or {}
     supervisor = claim.get("supervisor") or {}
     was_restarted = supervisor.get("boot") != process.boot_id()
     detail = "the machine was restarted" if was_restarted else "the supervisor was killed"
-    body = body_of(paths)
     final = exit_record(body, claim.get("began") or {}, outcome="crashed", detail=detail)
     final |= {"survivors": ended, "left": left}
     write(paths, final)
@@ -65,8 +68,22 @@ def body_of(paths: JobPaths[Path]) -> dict[str, Any]:
     return {}
 
 
+def grace_s(body: dict[str, Any]) -> float:
+    own_s = body.get("grace_s")
+    return min(GRACE_S, max(0.0, own_s)) if isinstance(own_s, (int, float)) else GRACE_S
+
+
+def reserve(paths: JobPaths[Path]) -> None:
+    """Sets disk space aside at the start, so that a subject that fills the disk leaves room for its
+    record."""
+    with contextlib.suppress(OSError):
+        _reserved(paths).write_bytes(bytes(RESERVE_B))
+
+
 def write(paths: JobPaths[Path], final: dict[str, Any]) -> None:
     """The one record that must come to be: on a full disk it is tried for a minute."""
+    with contextlib.suppress(OSError):
+        _reserved(paths).unlink()
     for _ in range(RETRIES):
         try:
             record.write(paths.exit, final)
@@ -88,3 +105,7 @@ def release(paths: JobPaths[Path], body: dict[str, Any]) -> None:
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat()
+
+
+def _reserved(paths: JobPaths[Path]) -> Path:
+    return paths.started / "reserve"

@@ -57,7 +57,7 @@ def _detach(argv: list[str]) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+        os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
         os.chdir("/")
         os.execv(argv[0], argv)  # noqa: S606 - ourselves, by argument list
     finally:

@@ -125,13 +125,13 @@ def send(process: Process, number: int) -> None:
     """Signals that very process; nothing happens where it has ended or belongs to somebody else."""
     try:
         descriptor = os.pidfd_open(process.pid)
-    except OSError:
-        _send_by_pid(process, number)  # ended, or a kernel before 5.3
+    except (OSError, AttributeError):  # ended, a kernel before 5.3, or a Python built for one
+        _send_by_pid(process, number)
         return
     try:
         if process_of(process.pid) == process:
             signal.pidfd_send_signal(descriptor, number)
-    except OSError:
+    except (OSError, AttributeError):
         _send_by_pid(process, number)
     finally:
         os.close(descriptor)

@@ -54,9 +54,10 @@ def cancel(job: Path, wait_s: float | None) -> dict[str, Any]:
     paths = JobPaths(job)
     body = exits.body_of(paths)
     if wait_s is None:
-        wait_s = float(body.get("grace_s") or 0.0) + supervise.GRACE_S + LATE_S
+        wait_s = float(body.get("grace_s") or 0.0) + exits.grace_s(body) + LATE_S
     if not paths.exit.exists():
-        record.write(paths.stop, {"schema": SCHEMA, "wall": exits.now()})
+        with contextlib.suppress(OSError):  # a full disk: the signal is enough
+            record.write(paths.stop, {"schema": SCHEMA, "wall": exits.now()})
     until = time.monotonic() + wait_s
     while not paths.exit.exists() and time.monotonic() < until:
         supervisor = started.supervisor_of(paths)
@@ -65,8 +66,8 @@ def cancel(job: Path, wait_s: float | None) -> dict[str, Any]:
             time.sleep(POLL_S)
             continue
         with contextlib.suppress(supervise.Refused):
-            supervise.run(job)  # never launched, or dead: sees the stop, or buries; starts nothing
-    _, left = started.end_living(paths, supervise.GRACE_S)
+            supervise.run(job, is_cancelled=True)  # never launched, or dead: it starts nothing
+    _, left = started.end_living(paths, exits.grace_s(body))
     if not paths.exit.exists() and started.supervisor_of(paths) is None:
         exits.bury(paths)
     return {"ended": paths.exit.exists() and not left, "left": left}

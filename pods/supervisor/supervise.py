@@ -27,23 +27,25 @@ from .signals import Signals
 SCHEMA = 1
 BEAT_S = 2.0
 LOG_LIMIT_B = 8 << 20
-GRACE_S = 10.0
-"""Between TERM and KILL for all that the worker did not end itself in the job's own `grace_s`."""
 OVERDUE_S = 60.0
 """The owner is ended itself when it is that late with ending its tree."""
-RESERVE_B = 64 << 10
 
 
 class Refused(Exception):
     """This job is not begun (again): it says why."""
 
 
-def run(job: Path) -> dict[str, Any]:
-    """Supervises the job to its end; its exit record. Raises Refused, BrokenRecord, OSError."""
+def run(job: Path, *, is_cancelled: bool = False) -> dict[str, Any]:
+    """Supervises the job to its end; its exit record. Cancelled: a job that nobody has claimed ends
+    unstarted.
+
+    Raises Refused, BrokenRecord, OSError.
+    """
     paths = JobPaths(job)
     if paths.exit.exists():
         raise Refused("this job has ended already")
     signals = Signals()  # before the claim: a claim must not die of a TERM without its exit record
+    signals.is_cancelled |= is_cancelled
     paths.started.mkdir(exist_ok=True)
     began = {"wall": exits.now(), "monotonic_s": time.monotonic()}
     claim = {"schema": SCHEMA, "supervisor": process.myself().to_dict(), "began": began}
@@ -81,13 +83,12 @@ class _Supervisor:
         body = exits.exit_record(self.body, self.began, **outcome)
         body["survivors"] += len(self.survivors)
         body["left"] = self.left
-        self._reserve.unlink(missing_ok=True)
         exits.write(self.paths, body)
         exits.release(self.paths, self.body)
         return body
 
     def _try(self) -> dict[str, Any]:
-        started.end_living(self.paths, GRACE_S)
+        started.end_living(self.paths, exits.GRACE_S)
         try:
             self.body = record.read(self.paths.job) or {}
             order = self._order()
@@ -97,10 +98,7 @@ class _Supervisor:
             return {"outcome": "cancelled", "detail": "cancelled before the start"}
         if self.body.get("machine") is not None and self._adopt() is None:
             return {"outcome": "not started", "detail": f"slot {self.body['slot']} is not leased to this job"}
-        with contextlib.suppress(OSError):
-            self._reserve.write_bytes(
-                bytes(RESERVE_B)
-            )  # so that a disk filled by the subject has room for exit.json
+        exits.reserve(self.paths)
         self._beat(time.monotonic())
         self._fork(order)
         while not self.is_owner_gone:
@@ -121,7 +119,7 @@ class _Supervisor:
             log_limit_b=LOG_LIMIT_B,
             limit_s=float(body["limit_s"]) - (time.monotonic() - self.began["monotonic_s"]),
             parent=os.getpid(),
-            grace_s=GRACE_S,
+            grace_s=exits.grace_s(body),
             gentle_s=float(body["grace_s"]),
             cwd=self.paths.root,
             started=self.paths.started,
@@ -190,7 +188,9 @@ class _Supervisor:
 
     def _end_all(self) -> None:
         me = os.getpid()
-        ending = Ending(lambda: process.living_below([me]), now=time.monotonic(), grace_s=GRACE_S)
+        ending = Ending(
+            lambda: process.living_below([me]), now=time.monotonic(), grace_s=exits.grace_s(self.body)
+        )
         while _wait_any() != _NO_CHILDREN:
             ending.step(time.monotonic())
             if ending.left and ending.is_stuck(time.monotonic()):
@@ -221,10 +221,6 @@ class _Supervisor:
         if report["timed_out"]:
             return {"outcome": "timed out", **shared}
         return {"outcome": "finished" if report["status"] == 0 else "crashed", **shared}
-
-    @property
-    def _reserve(self) -> Path:
-        return self.paths.started / "reserve"
 
 
 def _be_owner(order: Order, write_end: int) -> None:

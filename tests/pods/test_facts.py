@@ -1,0 +1,86 @@
+"""What machines answer, and what it means."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pods import facts
+from pods.facts import Gpu, Host, NoGpu, Unknown
+from pods.shell import Completed
+from pods.shell_local import LocalShell
+
+TWO = b"GPU-1a, NVIDIA H100 80GB HBM3, 81559, 4, 0\nGPU-2b, NVIDIA H100 80GB HBM3, 81559, 70123, 98\n"
+
+
+def host_of(*lines: str) -> bytes:
+    return "\n".join(lines).encode()
+
+
+LINES = (
+    "/proc/sys/kernel/hostname:pod-7",
+    "/proc/sys/kernel/osrelease:6.8.0",
+    "/proc/sys/kernel/random/boot_id:b-1",
+    "/proc/self/status:Cpus_allowed_list:\t0-3,8",
+    "/proc/meminfo:MemTotal:       16777216 kB",
+    "/proc/cpuinfo:model name\t: AMD EPYC: 7763",
+)
+
+
+def test_every_row_is_a_gpu() -> None:
+    assert facts.parse_gpus(Completed(0, TWO, b"")) == (
+        Gpu("GPU-1a", "NVIDIA H100 80GB HBM3", 81559, 4, 0.0),
+        Gpu("GPU-2b", "NVIDIA H100 80GB HBM3", 81559, 70123, 98.0),
+    )
+
+
+def test_only_a_missing_program_means_no_gpu() -> None:
+    assert facts.parse_gpus(Completed(127, b"", b"")) == NoGpu()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Completed(None, b"", b""),
+        Completed(9, b"NVIDIA-SMI has failed because it couldn't communicate with the driver", b""),
+        Completed(0, b"", b""),
+        Completed(0, b"No devices were found\n", b""),
+        Completed(0, TWO + b"GPU-3c, NVIDIA H100, [Unknown Error], 4, 0\n", b""),
+        Completed(15, TWO, b""),
+        Completed(0, TWO, b"", is_truncated=True),
+        Completed(0, b"\xff\xfe", b""),
+    ],
+)
+def test_any_other_trouble_is_unknown(answer: Completed) -> None:
+    assert isinstance(facts.parse_gpus(answer), Unknown)
+
+
+def test_a_slice_without_utilization_is_a_gpu() -> None:
+    parsed = facts.parse_gpus(Completed(0, b"MIG-1a, H100, 20096, 4, [N/A]\n", b""))
+    assert parsed == (Gpu("MIG-1a", "H100", 20096, 4, None),)
+
+
+def test_a_host_is_read_although_some_files_are_missing() -> None:
+    expected = Host("pod-7", "AMD EPYC: 7763", 5, 16384, "b-1", "6.8.0")
+    assert facts.parse_host(Completed(2, host_of(*LINES), b"")) == expected
+
+
+def test_a_cgroup_gives_less_than_the_machine_has() -> None:
+    limits = ("/sys/fs/cgroup/cpu.max:250000 100000", "/sys/fs/cgroup/memory.max:1073741824")
+    host = facts.parse_host(Completed(0, host_of(*LINES, *limits), b""))
+    assert isinstance(host, Host)
+    assert (host.cores, host.memory_mib) == (2, 1024)
+
+
+@pytest.mark.parametrize("missing", LINES[:5])
+def test_a_host_that_cannot_be_read_is_unknown(missing: str) -> None:
+    lines = [line for line in LINES if line != missing]
+    assert isinstance(facts.parse_host(Completed(0, host_of(*lines), b"")), Unknown)
+
+
+def test_this_machine_answers(shell: LocalShell) -> None:
+    host = facts.ask(shell, facts.HOST)
+    assert isinstance(host, Host)
+    assert host.hostname == os.uname().nodename
+    assert host.kernel == os.uname().release
