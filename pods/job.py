@@ -16,39 +16,15 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
+from pods import answers
+from pods.answers import Paths
 from pods.archive import pack, supervisor_archive
-from pods.paths import JobPaths
-from pods.shell import Completed, PodError, Shell
+from pods.shell import PodError, Shell
 
 SCHEMA = 1
-TIMEOUT_S = 60.0
 CANCEL_TIMEOUT_S = 180.0
 
-Paths = JobPaths[PurePosixPath] | JobPaths[Path]
 Outcome = Literal["finished", "crashed", "timed out", "cancelled", "not started"]
-
-_ASK = """
-import os, runpy, sys
-try:
-    os.stat(os.path.dirname(sys.argv[1]))
-except (FileNotFoundError, NotADirectoryError):
-    print('{"exists": false}')
-    sys.exit()
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-_UNPACK = """
-import io, json, pathlib, sys, tempfile, zipfile
-data = sys.stdin.buffer.read()
-with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
-    file.write(zipfile.ZipFile(io.BytesIO(data)).read("supervisor.pyz"))
-    file.flush()
-    sys.path.insert(0, file.name)
-    from supervisor.unpack import unpack
-    answer = unpack(pathlib.Path(sys.argv[1]).resolve(), io.BytesIO(data))
-print(json.dumps(answer))
-"""
-"""Runs before there is a supervisor in the job folder: the bundle brings it along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +163,7 @@ def prepare(shell: Shell, spec: JobSpec, files: Mapping[str, bytes]) -> Prepared
     names = spec.paths
     body = json.dumps(spec.to_dict(), indent=1, sort_keys=True).encode() + b"\n"
     bundle = pack({**files, names.job.name: body, names.supervisor.name: supervisor_archive()})
-    argv = [shell.python, "-I", "-S", "-c", _UNPACK, str(names.root)]
-    answer = _answer(shell.run(argv, stdin=bundle, timeout_s=TIMEOUT_S))
+    answer = answers.unpack(shell, names, bundle)
     return Prepared() if answer["prepared"] else AlreadyThere(bool(answer["is_same"]))
 
 
@@ -204,7 +179,7 @@ def take(
     argv = ["lease", "take", "--machine", str(machine), "--slot", slot, "--job", str(paths.root)]
     if start_within_s is not None:
         argv += ["--start-within-s", str(start_within_s)]
-    answer = _ask(shell, paths, argv)
+    answer = answers.ask(shell, paths, argv)
     if answer["taken"]:
         return Taken(answer["token"])
     return Held((answer["holder"] or {}).get("job"), answer["why"])
@@ -213,13 +188,13 @@ def take(
 def release(shell: Shell, paths: Paths, machine: PurePosixPath | Path, slot: str, token: str) -> str | None:
     """Gives the lease back; None, or why this token has nothing to give back. Raises PodError."""
     argv = ["lease", "release", "--machine", str(machine), "--slot", slot, "--token", token]
-    answer = _ask(shell, paths, argv)
+    answer = answers.ask(shell, paths, argv)
     return None if answer["released"] else str(answer["why"])
 
 
 def launch(shell: Shell, paths: Paths) -> Launched | NotLaunched:
     """Starts the supervisor, or finds the one that lives. Raises PodError: then look with `observe`."""
-    answer = _ask(shell, paths, ["spawn", str(paths.root)])
+    answer = answers.ask(shell, paths, ["spawn", str(paths.root)])
     if answer["pid"] is None:
         return NotLaunched(answer["why"])
     return Launched(answer["pid"], answer["starttime"])
@@ -227,7 +202,7 @@ def launch(shell: Shell, paths: Paths) -> Launched | NotLaunched:
 
 def observe(shell: Shell, paths: Paths) -> Observation:
     try:
-        state = _reply(shell, paths, ["state", str(paths.root)], TIMEOUT_S)
+        state = answers.look(shell, paths, ["state", str(paths.root)])
         return _observed(state)
     except PodError as error:
         return Unreachable(str(error))
@@ -235,7 +210,7 @@ def observe(shell: Shell, paths: Paths) -> Observation:
 
 def cancel(shell: Shell, paths: Paths, *, timeout_s: float = CANCEL_TIMEOUT_S) -> Cancelled:
     """Ends the job and everything of it, launched or not. Raises PodError: then it may be repeated."""
-    answer = _ask(shell, paths, ["cancel", str(paths.root)], timeout_s)
+    answer = answers.ask(shell, paths, ["cancel", str(paths.root)], timeout_s)
     return Cancelled(bool(answer["ended"]), tuple(answer["left"]))
 
 
@@ -276,30 +251,3 @@ def _exit_of(record: Mapping[str, Any]) -> Exit:
         left=tuple(record["left"]),
         detail=record["detail"],
     )
-
-
-def _ask(shell: Shell, paths: Paths, argv: list[str], timeout_s: float = TIMEOUT_S) -> Mapping[str, Any]:
-    answer = _reply(shell, paths, argv, timeout_s)
-    if answer.get("exists") is False:
-        raise PodError(f"there is no job folder {str(paths.root)!r} on {shell.name}")
-    return answer
-
-
-def _reply(shell: Shell, paths: Paths, argv: list[str], timeout_s: float) -> Mapping[str, Any]:
-    ask = [shell.python, "-I", "-S", "-c", _ASK, str(paths.supervisor), *argv]
-    return _answer(shell.run(ask, timeout_s=timeout_s))
-
-
-def _answer(completed: Completed) -> Mapping[str, Any]:
-    if completed.status is None or completed.status == 255:
-        raise PodError("no answer; what became of the command is unknown")
-    if completed.status != 0 or completed.is_truncated:
-        text = completed.err.decode(errors="replace").strip()
-        raise PodError(f"exit status {completed.status}: {text.splitlines()[-1] if text else 'no message'}")
-    try:
-        answer = json.loads(completed.out)
-    except ValueError as error:
-        raise PodError(f"not an answer of the supervisor: {completed.out[:200]!r}") from error
-    if not isinstance(answer, dict):
-        raise PodError(f"not an answer of the supervisor: {completed.out[:200]!r}")
-    return answer

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pods import job
 from pods.job import JobSpec
+from pods.shell import Completed
 from pods.shell_local import LocalShell
 from pods.supervisor import process
 from tests.pods.processes import HOSTILE_NAMES, eventually, is_alive, pid_in, stubborn, stubborn_child
 
 Launch = Callable[..., JobSpec]
+
+
+class Impatient(LocalShell):
+    """Kills every command after a moment."""
+
+    def __init__(self, patience_s: float) -> None:
+        super().__init__()
+        self.patience_s = patience_s
+
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        return super().run(argv, **{**options, "timeout_s": self.patience_s})
 
 
 def ended(shell: LocalShell, spec: JobSpec) -> job.Exit:
@@ -73,6 +87,18 @@ def test_preparing_twice_changes_nothing(shell: LocalShell, spec_of: Launch) -> 
     assert job.prepare(shell, replace(spec, limit_s=1.0), {}) == job.AlreadyThere(is_same=False)
     assert spec.paths.plan.read_bytes() == b"first"
     assert [path.name for path in spec.paths.root.parent.iterdir()] == ["job"]
+
+
+def test_a_prepare_killed_at_any_moment_leaves_all_or_nothing(shell: LocalShell, spec_of: Launch) -> None:
+    spec = spec_of("true")
+    files = {f"file{number}": bytes(1000) for number in range(20)}
+    for patience_s in (0.03, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.12):
+        with contextlib.suppress(job.PodError):
+            job.prepare(Impatient(patience_s), spec, files)
+        seen = job.observe(shell, spec.paths)
+        assert seen == job.Absent() or all((spec.paths.root / name).exists() for name in files)
+    job.prepare(shell, spec, files)
+    assert job.observe(shell, spec.paths) == job.Prepared()
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
@@ -209,6 +235,15 @@ def test_nothing_survives_a_cancel(
     assert ended(shell, spec).outcome == "cancelled"
 
 
+def test_a_stopped_supervisor_can_be_cancelled(shell: LocalShell, launched: Launch) -> None:
+    spec = launched("sleep", "1000")
+    os.kill(supervisor_pid(shell, spec), signal.SIGSTOP)
+    argv = [shell.python, str(spec.paths.supervisor), "cancel", str(spec.paths.root), "--wait-s", "0.2"]
+    done = shell.run(argv, timeout_s=60)
+    assert json.loads(done.out) == {"ended": True, "left": []}
+    assert isinstance(job.observe(shell, spec.paths), job.Finished)
+
+
 def test_the_file_stop_is_enough_to_cancel(shell: LocalShell, launched: Launch) -> None:
     spec = launched("sleep", "1000")
     spec.paths.stop.touch()
@@ -326,9 +361,18 @@ def test_a_second_supervisor_is_refused(shell: LocalShell, launched: Launch) -> 
 def test_a_subject_that_fills_the_disk_gets_its_exit_record(
     shell: LocalShell, launched: Launch, small_disk: Path
 ) -> None:
-    spec = launched("sh", "-c", "cat /dev/zero > runs/fill; exit 6", root=small_disk)
+    keep = "until ln started/[0-9]*.json kept; do sleep 0.01; done 2> /dev/null"  # removing it frees nothing
+    spec = launched("sh", "-c", f"{keep}; cat /dev/zero > runs/fill; exit 6", root=small_disk)
     exit_record = ended(shell, spec)
     assert (exit_record.outcome, exit_record.status) == ("crashed", 6)
+
+
+def test_a_job_on_a_full_disk_can_be_cancelled(shell: LocalShell, launched: Launch, small_disk: Path) -> None:
+    script = "cat /dev/zero > runs/fill; : > runs/more; while :; do sleep 0.1; done"
+    spec = launched("sh", "-c", script, root=small_disk)
+    eventually((spec.paths.runs / "more").exists)
+    assert job.cancel(shell, spec.paths).has_ended
+    assert ended(shell, spec).outcome == "cancelled"
 
 
 def test_a_full_disk_prepares_nothing(shell: LocalShell, spec_of: Launch, small_disk: Path) -> None:

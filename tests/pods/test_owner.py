@@ -79,10 +79,13 @@ def test_the_subject_is_timed_without_its_survivors(owning: Owning, tmp_path: Pa
     assert time.monotonic() - report["end"] >= 2.9
 
 
-def test_a_stopped_child_is_ended(owning: Owning, tmp_path: Path, ids_to_end: list[int]) -> None:
+def test_a_stopped_child_is_ended_without_waiting_out_its_grace(
+    owning: Owning, tmp_path: Path, ids_to_end: list[int]
+) -> None:
     script = f"setsid sh -c 'echo $$ > {tmp_path}/p; mv {tmp_path}/p {tmp_path}/pid; kill -STOP $$' &"
     wait = f"while [ ! -e {tmp_path}/pid ]; do sleep 0.01; done"
-    report = owning.run("sh", "-c", f"{script} {wait}", options=QUICK)
+    report = owning.run("sh", "-c", f"{script} {wait}", options=("--grace-s", "30"))
+    assert time.monotonic() - report["end"] < 20
     ids_to_end.append(pid := pid_in(tmp_path / "pid"))
     assert report["survivors"] >= 1
     assert not is_alive(pid)

@@ -1,0 +1,77 @@
+"""Asks `supervisor.pyz` in a job folder, and reads its one line.
+
+Owns the two scripts that find it there or bring it along, so that a question is one round trip also where
+there may be no folder. No answer, half an answer and any other text are a `PodError`: unknown, not failed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pods.paths import JobPaths
+from pods.shell import Completed, PodError, Shell
+
+TIMEOUT_S = 60.0
+
+Paths = JobPaths[PurePosixPath] | JobPaths[Path]
+
+_ASK = """
+import os, runpy, sys
+try:
+    os.stat(os.path.dirname(sys.argv[1]))
+except (FileNotFoundError, NotADirectoryError):
+    print('{"exists": false}')
+    sys.exit()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+_UNPACK = """
+import io, json, pathlib, sys, tempfile, zipfile
+data = sys.stdin.buffer.read()
+with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
+    file.write(zipfile.ZipFile(io.BytesIO(data)).read("supervisor.pyz"))
+    file.flush()
+    sys.path.insert(0, file.name)
+    from supervisor.unpack import unpack
+    answer = unpack(pathlib.Path(sys.argv[1]).resolve(), io.BytesIO(data))
+print(json.dumps(answer))
+"""
+"""Runs before there is a supervisor in the job folder: the bundle brings it along."""
+
+
+def ask(shell: Shell, paths: Paths, argv: list[str], timeout_s: float = TIMEOUT_S) -> Mapping[str, Any]:
+    """Runs one subcommand. Raises PodError, also where there is no job folder."""
+    answer = look(shell, paths, argv, timeout_s)
+    if answer.get("exists") is False:
+        raise PodError(f"there is no job folder {str(paths.root)!r} on {shell.name}")
+    return answer
+
+
+def look(shell: Shell, paths: Paths, argv: list[str], timeout_s: float = TIMEOUT_S) -> Mapping[str, Any]:
+    """Like `ask`, and {"exists": false} where there is no job folder."""
+    ask = [shell.python, "-I", "-S", "-c", _ASK, str(paths.supervisor), *argv]
+    return _answer(shell.run(ask, timeout_s=timeout_s))
+
+
+def unpack(shell: Shell, paths: Paths, bundle: bytes) -> Mapping[str, Any]:
+    """Makes the job folder out of a zip that holds the supervisor too. Raises PodError."""
+    argv = [shell.python, "-I", "-S", "-c", _UNPACK, str(paths.root)]
+    return _answer(shell.run(argv, stdin=bundle, timeout_s=TIMEOUT_S))
+
+
+def _answer(completed: Completed) -> Mapping[str, Any]:
+    if completed.status is None or completed.status == 255:
+        raise PodError("no answer; what became of the command is unknown")
+    if completed.status != 0 or completed.is_truncated:
+        text = completed.err.decode(errors="replace").strip()
+        raise PodError(f"exit status {completed.status}: {text.splitlines()[-1] if text else 'no message'}")
+    try:
+        answer = json.loads(completed.out)
+    except ValueError as error:
+        raise PodError(f"not an answer of the supervisor: {completed.out[:200]!r}") from error
+    if not isinstance(answer, dict):
+        raise PodError(f"not an answer of the supervisor: {completed.out[:200]!r}")
+    return answer
