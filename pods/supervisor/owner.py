@@ -31,6 +31,8 @@ CHUNK_B = 1 << 20
 CHUNKS_A_TURN = 64
 ENDING_POLL_S = 0.02
 ORPHAN_POLL_S = 1.0
+ORPHAN_WALK_S = 5.0
+"""The same where the kernel keeps no list of children and all of /proc is walked: a millisecond or more."""
 IDLE_POLL_S = 60.0
 """Only a safety net: every event that matters wakes the owner."""
 DRAIN_S = 1.0
@@ -89,6 +91,8 @@ class _Owner:
         self.has_no_children = False
         self.ending: Ending | None = None
         self.orphans: Ending | None = None
+        self.orphan_poll_s = ORPHAN_POLL_S if process.has_list_of_children() else ORPHAN_WALK_S
+        self.orphans_at = 0.0
         self.outlived: set[Process] = set()
         self.is_timed_out = False
         self.is_cancelled = False
@@ -172,7 +176,7 @@ class _Owner:
             return ENDING_POLL_S
         if self.main is None or self.signals.is_child_waiting or self.signals.is_cancelled:
             return 0.0
-        idle_s = ORPHAN_POLL_S if self.order.ends_orphans else IDLE_POLL_S
+        idle_s = max(0.0, self.orphans_at - now) if self.order.ends_orphans else IDLE_POLL_S
         if self.order.limit_s is None:
             return idle_s
         return min(idle_s, max(0.0, self.begin + self.order.limit_s - now) + 0.001)
@@ -239,6 +243,9 @@ class _Owner:
 
     def _end_orphans(self, now: float) -> None:
         if self.orphans is None:
+            if now < self.orphans_at:
+                return
+            self.orphans_at = now + self.orphan_poll_s
             if not self._orphan_tops():
                 return
             self.orphans = Ending(self._orphaned, now=now, grace_s=self.order.grace_s)

@@ -92,6 +92,11 @@ def every_pid() -> Iterator[int]:
                 yield int(entry.name)
 
 
+def has_list_of_children() -> bool:
+    """Whether the kernel was built with one (CONFIG_PROC_CHILDREN)."""
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
+
+
 def children() -> set[Process]:
     """Living children of this process: the kernel's own list where it keeps one, else one walk of /proc."""
     me = os.getpid()
