@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -131,6 +132,7 @@ def _prepared(
 def _take(shell: Shell, spec: job.JobSpec) -> None:
     taken = job.take(shell, spec.paths, MACHINE, spec.slot)
     if isinstance(taken, job.Held):
+        shutil.rmtree(spec.paths.root)  # prepared a moment ago, never launched
         raise PodError(
             f"slot {spec.slot} of this machine is held by {taken.job or 'somebody'} ({taken.why});"
             " two measurements at once would disturb each other: wait for its end, or cancel it"

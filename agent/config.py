@@ -99,8 +99,8 @@ def _recipe(where: str, name: str, table: _Recipe) -> Recipe:
 
 
 def _told(error: ValidationError) -> str:
-    """The first trouble of a validation error in one line."""
-    first = error.errors()[0]
+    """The first trouble of a validation error in one line; an unknown key explains one that is missing."""
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         return f"unknown key {'.'.join(path)!r}{near_miss(path[-1], _keys_at(path))}"

@@ -133,8 +133,11 @@ def _typed(key: str, text: str, recipes: Sequence[Recipe]) -> Value:
 
 
 def _parsed(text: str, default: Value) -> Value:
+    """Raises ValueError."""
     if isinstance(default, bool):
-        return {"true": True, "false": False}[text] if text in ("true", "false") else int("not a boolean")
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
     if isinstance(default, int):
         return int(text)
     if isinstance(default, float):

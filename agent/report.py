@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST_CELL = 300
 _SPECIAL = re.compile(r"[\\`*<|&]|~(?=\S)|\](?=[(:\[])|(?<!\w)_|_(?!\w)|^(?:[#>]|[-+](?= ))")
-"""Characters that could be markup where they stand: an underscore inside a name is not, one at its edge is."""
+"""Characters that could be markup where they stand: an underscore inside a name could not."""
 
 
 def report_text(result: Result) -> str:

@@ -166,11 +166,11 @@ class OneRun:
         """Keep the events of the process with the claim, else of the one that was started, else any."""
         if self.recipe.events == "own":
             return
-        written = sorted(self.events.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         claim = self.events / "claim"
-        wanted = [claim.read_text() if claim.exists() else "", str(owner["pid"]) if owner else ""]
-        by_pid = {path.stem: path for path in written}
-        for path in [*(by_pid[pid] for pid in wanted if pid in by_pid), *written][:1]:
+        written = sorted(self.events.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        claimed = [path for path in written if claim.exists() and path.stem == claim.read_text()]
+        started = [path for path in written if owner and path.stem.startswith(f"{owner['pid']}-")]
+        for path in (claimed or started or written)[:1]:
             path.replace(self.folder / "events.jsonl")
 
 

@@ -44,7 +44,7 @@ class Measure:
                 )
             except OSError:
                 return False
-            os.write(fd, str(os.getpid()).encode())
+            os.write(fd, self._writer.name.encode())
             os.close(fd)
             self.has_claim = True
         return self.has_claim

@@ -7,6 +7,7 @@ later, shows. A full disk or a closed file ends the writing, never the subject. 
 import hashlib
 import json
 import os
+import time
 
 SCHEMA = 1
 
@@ -18,12 +19,13 @@ def chained(previous: str, body: str) -> str:
 
 class Writer:
     def __init__(self, folder: str, key: str) -> None:
-        self.pid = os.getpid()
+        # The clock too: a launcher that replaces itself (exec) leaves its pid to the next interpreter.
+        self.name = f"{os.getpid()}-{time.monotonic_ns()}"
         self._last = key
         self._fd = -1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
-            self._fd = os.open(os.path.join(folder, f"{self.pid}.jsonl"), flags, 0o644)
+            self._fd = os.open(os.path.join(folder, f"{self.name}.jsonl"), flags, 0o644)
         except OSError:
             self._fd = -1
         os.register_at_fork(after_in_child=self.close)
