@@ -189,6 +189,8 @@ def _warnings(record: Mapping[str, Any], owner: Mapping[str, Any], events: Event
         warnings.append(f"the held-out evaluation failed: {evaluation.get('failed', 'no loss')}")
     if owner.get("survivors"):
         warnings.append(f"{owner['survivors']} processes outlived the main one and were ended")
+    if owner.get("left"):
+        warnings.append(f"processes {owner['left']} would not end")
     if owner.get("log_error"):
         warnings.append(f"the log is not whole: {owner['log_error']}")
     if record["events"] == "own":

@@ -8,6 +8,7 @@ which the subject never holds.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +56,7 @@ class Ownership:
     ) -> Owned:
         """Run a command to its end; `tick` is called about once a second while it lives."""
         options = ["--log", str(log), "--log-limit-b", str(LOG_LIMIT_B), "--limit-s", str(limit_s)]
-        options += ["--grace-s", str(self._grace_s), "--cwd", str(cwd)]
+        options += ["--grace-s", str(self._grace_s), "--cwd", str(cwd), "--parent", str(os.getpid())]
         options += ["--started", self._started] if self._started else []
         process = subprocess.Popen(
             [*self._owner, *options, "--", *command],

@@ -223,3 +223,22 @@ def test_the_lease_of_a_killed_supervisor_is_reclaimed_when_nothing_of_its_job_l
     os.kill(launched.pid, signal.SIGKILL)
     eventually(lambda: "processes of its job" in str(take(machine, mine, start_within_s=0.0).get("why")))
     eventually(lambda: take(machine, mine, start_within_s=0.0)["taken"])
+
+
+def test_the_folder_of_a_machine_is_shared_by_its_users(machine: MachinePaths[Path], mine: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert lease.take(machine, "cpu", mine, 60.0)["taken"]
+    finally:
+        os.umask(before)
+    assert machine.root.stat().st_mode & 0o777 == 0o777
+    assert machine.leases.stat().st_mode & 0o777 == 0o777
+    assert machine.lock.stat().st_mode & 0o777 == 0o666
+
+
+def test_a_link_in_the_place_of_the_machine_folder_opens_nothing_up(tmp_path: Path, mine: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (tmp_path / "machine").symlink_to(private)
+    lease.take(MachinePaths(tmp_path / "machine"), "cpu", mine, 60.0)
+    assert private.stat().st_mode & 0o777 == 0o700

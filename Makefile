@@ -1,0 +1,44 @@
+# `make demo` and `make test` are all that a newcomer needs. Paths are relative: the folder may have a space.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install test lint types unit e2e demo measure-harness clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Paceline needs Python 3.11 or later: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "== installing into .venv (a few minutes where nothing is cached)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-build-isolation --editable '.[train,dev]'
+	@touch $@
+
+test: lint types unit e2e
+
+lint: install
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+types: install
+	$(BIN)/python -m mypy
+
+unit: install
+	$(BIN)/python -m pytest -q -m 'not gpu' --ignore=tests/e2e
+
+# Through the command line, with real git, real processes, real training: one after the other.
+e2e: install
+	$(BIN)/python -m pytest -q -m 'not gpu' tests/e2e
+
+# Measures the target repository on this machine: SFT and DPO, packing as a third arm, 3 replicates.
+demo: install
+	$(BIN)/python scripts/demo.py
+
+# What the harness and the hook cost, for docs/measurement.md.
+measure-harness: install
+	$(BIN)/python benchmarks/harness_cost.py
+
+clean:
+	rm -rf .venv .paceline build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
