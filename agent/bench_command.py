@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.plan import Need
 from bench.worker.files import write_whole
 from pods import facts, job
 from pods.paths import JobPaths, job_name
@@ -28,6 +27,7 @@ from pods.shell_local import LocalShell
 from agent.dispatch import Place, files_of, spec_of
 from agent.errors import TaskError
 from agent.follow import follow
+from agent.needs import unmet
 from agent.planning import Planned, Request, plan_for
 from agent.report import report_text
 from agent.repository import Repository, open_repository
@@ -47,7 +47,7 @@ def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
     planned = plan_for(request, repository)
     workplace = workplace_in(Path.cwd())
     shell = LocalShell()
-    host, slot = _host_and_slot(shell, planned)
+    host, slot = _host_and_slot(shell, planned, workplace)
     spec = _prepared(shell, planned, repository, workplace, host, slot)
     _take(shell, spec)
     status = 0
@@ -82,8 +82,8 @@ def workplace_in(folder: Path) -> Path:
     return workplace
 
 
-def _host_and_slot(shell: Shell, planned: Planned) -> tuple[dict[str, Any], str]:
-    """What this machine is, and its freest slot. Raises PodError where a GPU's state is unknown."""
+def _host_and_slot(shell: Shell, planned: Planned, workplace: Path) -> tuple[dict[str, Any], str]:
+    """What this machine is, and its freest slot. Raises PodError where it is unknown or lacks something."""
     gpus = facts.ask(shell, facts.GPUS)
     if isinstance(gpus, facts.Unknown):
         raise PodError(f"the GPU cannot be asked, so it counts as busy: {gpus.why}")
@@ -95,19 +95,12 @@ def _host_and_slot(shell: Shell, planned: Planned) -> tuple[dict[str, Any], str]
     else:
         gpu = min(gpus, key=lambda one: (one.memory_used_mib, one.uuid))
         device, slot = gpu.name, gpu.uuid
+    free_b = shutil.disk_usage(workplace).free
     for recipe in planned.plan.recipes:
-        _check_need(recipe.name, recipe.need, gpus)
+        lacking = unmet(recipe.need, gpus, host, free_b)
+        if lacking:
+            raise PodError(f"recipe {recipe.name!r} needs {lacking}")
     return {**described, "device": device, "slot": slot}, slot
-
-
-def _check_need(recipe: str, need: Need, gpus: tuple[facts.Gpu, ...] | facts.NoGpu) -> None:
-    if need.gpu_type is None and need.memory_gib is None:
-        return
-    if isinstance(gpus, facts.NoGpu):
-        raise PodError(f"recipe {recipe!r} needs a GPU ({need.gpu_type or 'any'}); this machine has none")
-    if need.gpu_type and not any(need.gpu_type.lower() in gpu.name.lower() for gpu in gpus):
-        names = ", ".join(sorted({gpu.name for gpu in gpus}))
-        raise PodError(f"recipe {recipe!r} needs a {need.gpu_type}; this machine has {names}")
 
 
 def _prepared(

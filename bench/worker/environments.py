@@ -36,6 +36,12 @@ print(json.dumps({**host, "packages": packages}))
 """
 
 
+MISSING = """
+import importlib.util, sys
+print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])
+"""
+
+
 class EnvironmentError_(Exception):
     """An environment that could not be built; the text is one line, its cause the last line of the tool."""
 
@@ -63,6 +69,13 @@ def describe(python: str) -> dict[str, object]:
     done = _run([python, "-c", LIST_PACKAGES], limit_s=LIST_LIMIT_S)
     described: dict[str, object] = json.loads(done)
     return described
+
+
+def check_packages(python: str, packages: tuple[str, ...]) -> None:
+    """Raises EnvironmentError_ naming the packages that cannot be imported there."""
+    if packages and (missing := _run([python, "-c", MISSING, *packages], limit_s=LIST_LIMIT_S).split()):
+        names = " ".join(missing)
+        raise EnvironmentError_(f"needed but not importable: {names}; try {python} -m pip install {names}")
 
 
 def _built(kind: str, tree: Path, workspace: Path, python: str) -> str:

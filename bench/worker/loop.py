@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.plan import Arm, Plan, Recipe
-from bench.worker.environments import Environment, environment_for
+from bench.worker.environments import Environment, check_packages, environment_for
 from bench.worker.files import write_json
 from bench.worker.one_run import OneRun
 from bench.worker.owned import Ownership
@@ -68,6 +68,7 @@ def _prepare(work: Work, mirror: Mirror, trees: Path) -> None:
                     Path(work.settings.workspace),
                     work.settings.python,
                 )
+            check_packages(work.environments[recipe.env, arm.commit].python, recipe.need.packages)
     described = {environment.digest: environment.packages for environment in work.environments.values()}
     write_json(work.runs / "environments.json", described)
 

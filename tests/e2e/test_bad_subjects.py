@@ -13,7 +13,8 @@ from tests.e2e.conftest import commit, contents, git, make_repository, subject
 
 def config(*kinds, limit_s=60, extra=""):
     recipes = [
-        f"[recipe.{kind}]\nrun = ['{{python}}', 'misbehave.py', '{kind}', '{{out}}']\nlimit_s = {limit_s}\n{extra}"
+        f"[recipe.{kind}]\nlimit_s = {limit_s}\n"
+        f"run = ['{{python}}', 'misbehave.py', '{kind}', '{{out}}']\n{extra}"
         for kind in kinds
     ]
     return "\n".join(recipes)
@@ -260,3 +261,11 @@ def test_verify_of_something_else_says_what_it_is_not(tmp_path, paceline):
     told = paceline("verify", tmp_path)
     assert (told.status, "is not a job folder" in told.err) == (2, True)
     assert Path(tmp_path).exists()
+
+
+def test_a_package_that_a_recipe_needs_and_nobody_has_is_one_line(tmp_path, paceline):
+    text = "[recipe.sft]\nrun = ['{python}', '-c', 'pass']\n[recipe.sft.need]\n"
+    text += "packages = ['json', 'flash_attn_9']\n"
+    benched = paceline.bench(make_repository(tmp_path / "repo", {"paceline.toml": text}), "sft")
+    assert benched.status == 3
+    assert "paceline: needed but not importable: flash_attn_9; try " in benched.err
