@@ -1,0 +1,184 @@
+"""Tables of a judgement: which rows there are, and what stands where nothing is proven or known."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from bench.judge import judge
+from bench.plan import Arm
+from bench.run import Choice
+from bench.tables import (
+    choice_table,
+    criteria_table,
+    metric_table,
+    parity_table,
+    phase_table,
+    ratio_text,
+    run_table,
+)
+from tests.bench.made_runs import SFT, asked, changed, lost, made_plan, made_run, made_runs, without_trainer
+
+TITLE_OF_JOB = "tokens/s of the job"
+
+
+def metrics(runs, plan=None) -> dict[str, tuple[str, ...]]:
+    plan = plan or made_plan()
+    return {row[0]: row[1:] for row in metric_table(SFT, plan, judge(plan, runs)).rows}
+
+
+def compared(runs, metric):
+    [found] = [one for one in judge(made_plan(), runs).comparisons if one.metric == metric]
+    return found
+
+
+def same(*arms, **changes):
+    """Runs without any jitter, so that every ratio is exact."""
+    return [made_run(arm, number, **changes) for arm in arms for number in (1, 2, 3)]
+
+
+def test_a_metric_has_the_baselines_value_then_value_and_ratio_of_each_arm():
+    plan = made_plan()
+    table = metric_table(SFT, plan, judge(plan, made_runs()))
+    assert table.header == ("", "baseline", "optimized", "optimized / baseline")
+    assert {len(row) for row in table.rows} == {4}
+
+
+def test_a_proven_ratio_stands_with_its_interval():
+    assert re.fullmatch(r"1\.\d+ \[1\.\d+, 1\.\d+\]", metrics(made_runs(1.5))[TITLE_OF_JOB][2])
+
+
+def test_an_unproven_ratio_is_a_tilde_with_its_interval():
+    assert metrics(made_runs(1.0))[TITLE_OF_JOB][2].startswith("~ [0.9")
+
+
+def test_one_replicate_is_a_tilde_with_its_number():
+    plan = made_plan(replicates=1)
+    assert metrics(made_runs(1.5, 1), plan)[TITLE_OF_JOB][2] == "~ (n = 1)"
+
+
+def test_equal_exact_values_are_an_equals_sign():
+    assert metrics(same("baseline", "optimized"))["rows"] == ("64", "64", "=")
+
+
+def test_unequal_exact_values_are_a_ratio_without_interval():
+    runs = [*same("baseline"), *same("optimized", steps=8)]
+    assert metrics(runs)["steps"] == ("16", "8", "0.50")
+
+
+def test_an_arm_without_a_valid_run_is_a_dash():
+    runs = changed(made_runs(), "optimized", lost)
+    assert metrics(runs)[TITLE_OF_JOB][1:] == ("-", "-")
+
+
+def test_a_metric_that_nobody_has_a_value_of_has_no_row():
+    runs = [replace(run, gpu=None) for run in made_runs()]
+    assert "GPU utilisation, mean" not in metrics(runs)
+
+
+def test_host_memory_has_no_row_of_its_own_where_it_is_the_peak_memory():
+    without_device = [replace(run, memory={}, gpu=None) for run in made_runs()]
+    assert {"peak memory", "peak memory, host"} & set(metrics(without_device)) == {"peak memory"}
+
+
+def test_host_memory_has_a_row_beside_that_of_a_device():
+    assert {"peak memory", "peak memory, host"} <= set(metrics(made_runs()))
+
+
+def test_an_arm_that_takes_no_part_has_no_column():
+    plan = made_plan(arms=(*made_plan().arms, Arm("packed", "c" * 40, {"packing": True})))
+    assert "packed" not in metric_table(SFT, plan, judge(plan, made_runs())).header
+
+
+def test_a_ratio_that_could_not_be_made_is_a_dash():
+    comparison = compared(made_runs(), "job_tokens_per_s")
+    assert ratio_text(replace(comparison, ratio=None)) == "-"
+
+
+def test_mean_seconds_of_the_phases_sum_to_the_whole_process():
+    [row, _] = phase_table(SFT, made_plan(), same("baseline", "optimized")).rows
+    assert row == ("baseline", "4.00", "1.00", "1.00", "1.00", "8.00", "1.00", "0.50", "0.50", "17.00")
+
+
+def test_a_phase_that_no_run_spent_time_in_has_no_column():
+    header = phase_table(SFT, made_plan(), same("baseline")).header
+    assert header == (
+        "",
+        "import",
+        "load",
+        "prep",
+        "first",
+        "train",
+        "eval",
+        "save",
+        "other",
+        "whole process",
+    )
+
+
+def test_phases_of_runs_that_went_wrong_do_not_count():
+    runs = changed(same("baseline", "optimized"), "optimized", lost)
+    assert [row[0] for row in phase_table(SFT, made_plan(), runs).rows] == ["baseline"]
+
+
+def test_a_process_without_a_trainer_has_phases():
+    runs = [without_trainer(run) for run in same("baseline")]
+    assert phase_table(SFT, made_plan(), runs).rows == (("baseline", "17.00", "17.00"),)
+
+
+def test_no_run_is_no_row():
+    assert phase_table(SFT, made_plan(), []).rows == ()
+    assert run_table(SFT, []).rows == ()
+
+
+def test_a_run_is_a_row_with_its_figures():
+    assert run_table(SFT, [made_run("baseline", 1)]).rows == (
+        ("1", "baseline", "ok", "17.0 s", "16", "6,400", "5.0000 nat", "3.0000 nat", "2.0000 nat"),
+    )
+
+
+def test_a_run_that_went_wrong_says_why_and_shows_no_figure():
+    [row] = run_table(SFT, [lost(made_run("baseline", 1), "NaN", "loss is nan at step 1")]).rows
+    assert row == ("1", "baseline", "NaN: loss is nan at step 1", *["-"] * 6)
+
+
+def test_runs_of_another_recipe_are_not_shown():
+    assert run_table(SFT, [made_run(recipe="dpo")]).rows == ()
+
+
+def test_declared_criteria_are_shown_with_score_and_reason():
+    [row] = criteria_table(judge(made_plan(asked("sft:job_tokens_per_s>=1.3")), made_runs(1.5))).rows
+    assert row[:3] == ("sft:job_tokens_per_s>=1.3", "optimized", "MET")
+
+
+def test_without_declared_criteria_the_primary_metric_is_shown():
+    [row] = criteria_table(judge(made_plan(), made_runs(1.5))).rows
+    assert "job_tokens_per_s" in row[0]
+    assert row[1:3] == ("optimized", "MET")
+
+
+def test_equivalence_has_a_row_an_arm_with_its_reasons():
+    [row] = parity_table(judge(made_plan(), made_runs())).rows
+    assert row[:3] == ("sft", "optimized", "equivalent")
+
+
+def chose(arm, **used):
+    return [made_run(arm, choices=tuple(Choice(name, "", value) for name, value in used.items()))]
+
+
+def test_settings_are_shown_only_where_they_differ():
+    runs = [
+        *chose("baseline", optim="adamw", attention="sdpa"),
+        *chose("optimized", optim="adamw", attention="fa2"),
+    ]
+    assert choice_table(SFT, made_plan(), runs).rows == (("attention", "sdpa", "fa2"),)
+
+
+def test_a_setting_that_one_arm_does_not_have_is_a_dash():
+    runs = [*chose("baseline"), *chose("optimized", packing="True")]
+    assert choice_table(SFT, made_plan(), runs).rows == (("packing", "-", "True"),)
+
+
+@pytest.mark.parametrize("runs", [[], [made_run("baseline")]])
+def test_without_choices_there_is_no_row(runs):
+    assert choice_table(SFT, made_plan(), runs).rows == ()
