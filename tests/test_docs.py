@@ -15,7 +15,7 @@ from agent.result import document_of, result_of
 from bench.metrics import METRICS
 from bench.units import bound_text
 from bench.verdict import RULES
-from tests.agent.made_job import make_job
+from tests.agent.made_job import write_job
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -27,7 +27,7 @@ def commands():
             yield pytest.param(line.partition("   #")[0].split(" && ")[0], id=f"{page.name}: {line[:50]}")
 
 
-@pytest.mark.parametrize("line", commands())
+@pytest.mark.parametrize("line", list(commands()))
 def test_every_command_of_the_documents_parses(line):
     name, *arguments = shlex.split(line)[1:]
     if name.startswith("-"):
@@ -54,7 +54,7 @@ def fields_of(data):
 
 
 def test_every_field_of_the_result_is_documented(tmp_path):
-    document = json.loads(json.dumps(document_of(result_of(make_job(tmp_path / "job")))))
+    document = json.loads(json.dumps(document_of(result_of(write_job(tmp_path / "job")))))
     by_name = {"arms", "commits", "params", "phases_s", "memory", "files", "host"}
     named = {name for key in by_name for part in document.get(key, {}) for name in [part]}
     named |= {
@@ -67,7 +67,7 @@ def test_every_field_of_the_result_is_documented(tmp_path):
 
 def test_the_example_of_the_result_is_json_with_the_documents_own_fields(tmp_path):
     [example] = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "json.md").read_text(), re.DOTALL)
-    document = document_of(result_of(make_job(tmp_path / "job")))
+    document = document_of(result_of(write_job(tmp_path / "job")))
     assert set(json.loads(example)) == set(document)
 
 
