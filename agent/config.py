@@ -20,7 +20,8 @@ from agent.errors import TaskError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,39}")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
-Scalar = bool | int | float | str
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Scalar = bool | int | Finite | str
 
 
 class _Table(BaseModel):
@@ -29,8 +30,8 @@ class _Table(BaseModel):
 
 class _Need(_Table):
     gpu_type: str | None = None
-    memory_gib: Annotated[float, Field(gt=0)] | None = None
-    disk_gib: Annotated[float, Field(gt=0)] | None = None
+    memory_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    disk_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     packages: list[str] = []
 
 

@@ -31,12 +31,15 @@ class Glance:
     @classmethod
     def of(cls, text: str | None) -> Glance:
         try:
-            data: dict[str, Any] = json.loads(text or "{}")
+            data: Any = json.loads(text or "{}")
         except ValueError:
+            data = None
+        if not isinstance(data, dict):
             return cls()
         stage = data.get("stage", "starting")
         if stage == "run":
-            stage = f"{data.get('recipe')} replicate {data.get('replicate')}, {data.get('arm')}"
+            replicate = f"{data.get('replicate')}/{data.get('replicates')}"
+            stage = f"{data.get('recipe')} replicate {replicate}, {data.get('arm')}"
         return cls(
             stage=stage,
             done=data.get("done", 0),

@@ -7,6 +7,7 @@ not of the parameter's type.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -141,11 +142,18 @@ def _parsed(text: str, default: Value) -> Value:
     if isinstance(default, int):
         return int(text)
     if isinstance(default, float):
-        return float(text)
+        return _finite(float(text))
     # A value that begins with a dash could pass for an option of the subject.
     if not TEXT_VALUE.fullmatch(text):
         raise ValueError(text)
     return text
+
+
+def _finite(number: float) -> float:
+    """Raises ValueError: a plan with NaN or infinity in it has no JSON form, so no hash."""
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number
 
 
 def _type(default: Value) -> str:

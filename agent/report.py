@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bench import tables
+from bench.plan import written
 from bench.tables import Table
 
 from agent.result import Result
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 LONGEST_CELL = 300
-_SPECIAL = re.compile(r"[\\`*<|&]|~(?=\S)|\](?=[(:\[])|(?<!\w)_|_(?!\w)|^(?:[#>]|[-+](?= ))")
+_SPECIAL = re.compile(
+    r"[\\`*|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=\S)|\](?=[(:\[])|(?<![^\W_])_|_(?![^\W_])|^(?:[#>]|[-+](?= ))"
+)
 """Characters that could be markup where they stand: an underscore inside a name could not."""
 
 
@@ -60,12 +63,15 @@ def _template() -> Template:
     )
     environment.filters["text"] = escaped
     environment.filters["table"] = table_text
+    environment.filters["written"] = written
     return environment.get_template("report.md.j2")
 
 
 def escaped(text: str) -> str:
     """Foreign text for one line of Markdown: nothing in it is markup, a mention, a comment or a new line."""
     line = " ".join(str(text).split())
+    # Control characters move a terminal's cursor or turn text round; a lone surrogate cannot be written.
+    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
     if len(line) > LONGEST_CELL:
         line = line[: LONGEST_CELL - 1] + "…"
     # A zero-width space after @ keeps a mention from being one; entities survive every renderer.

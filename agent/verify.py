@@ -33,14 +33,30 @@ def differences(folder: Path) -> list[str]:
 
 
 def _raw_files(result: Result) -> Iterator[str]:
+    measured = {(run.recipe, run.replicate, run.arm) for run in result.runs}
+    for replicate, recipe, arms in result.plan.rounds():
+        for arm in arms:
+            place = _place(recipe.name, replicate, arm.name)
+            is_missing = (recipe.name, replicate, arm.name) not in measured
+            if is_missing and (_has_finished(result) or (result.folder / place).exists()):
+                yield f"{place}/exit.json: missing"
     for run in result.runs:
-        place = f"runs/{run.recipe}/{run.replicate}/{run.arm}"
+        place = _place(run.recipe, run.replicate, run.arm)
         for name, digest in run.files.items():
             path = result.folder / place / name
             if not path.is_file():
                 yield f"{place}/{name}: missing"
             elif sha256_of(path) != digest:
                 yield f"{place}/{name}: not the file that was measured{_where(path)}"
+
+
+def _place(recipe: str, replicate: int, arm: str) -> str:
+    return f"runs/{recipe}/{replicate}/{arm}"
+
+
+def _has_finished(result: Result) -> bool:
+    """Whether every run of the plan must be there: the worker came to its end and met no error."""
+    return result.ended is not None and result.ended.get("outcome") == "finished" and not result.error
 
 
 def _where(path: Path) -> str:
@@ -83,7 +99,11 @@ def _short(value: Any) -> str:
 
 
 def _report(result: Result) -> Iterator[str]:
-    stored = (result.folder / REPORT).read_text(encoding="utf-8").split("\n")
+    try:
+        stored = (result.folder / REPORT).read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        yield f"{REPORT}: missing"
+        return
     computed = report_text(result).split("\n")
     for number, (said, given) in enumerate(zip(stored, computed, strict=False), start=1):
         if said != given:

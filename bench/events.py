@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,20 +100,37 @@ def _object(line: str, number: int) -> Event:
         event = json.loads(line)
     except ValueError:
         raise _FaultyLine("malformed", f"line {number} is not JSON") from None
-    if not isinstance(event, dict) or event.get("kind") not in KINDS:
+    if not isinstance(event, dict) or not isinstance(event.get("kind"), str) or event["kind"] not in KINDS:
         raise _FaultyLine("malformed", f"line {number} is not an event of schema {SCHEMA}")
-    for name, kind in _REQUIRED.get(event["kind"], {}).items():
+    for name, kind in _fields_of(event):
         if not _fits(event.get(name), kind):
             raise _FaultyLine("malformed", f"line {number}: {event['kind']} has {name} = {event.get(name)!r}")
     return event
 
 
-_REQUIRED: Mapping[str, Mapping[str, str]] = {
-    "phase": {"name": "text", "begin": "time", "end": "time"},
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "phase": {
+        "name": "text",
+        "begin": "time",
+        "end": "time",
+        **dict.fromkeys(("allocated", "reserved", "rss"), "count or none"),
+    },
     "step": {"n": "count", "begin": "time", "end": "time", "loss": "number or none"},
-    "batch": dict.fromkeys(("rows", "real", "padded", "supervised"), "count or none") | {"step": "count"},
+    "batch": {"step": "count", **dict.fromkeys(("rows", "real", "padded", "supervised"), "count or none")},
     "choice": {"name": "text", "requested": "text", "used": "text"},
+    "error": {"type": "text", "text": "text"},
+    "end": {"steps": "count or none"},
 }
+_EVALUATED = {"loss": "number", "rows": "count", "tokens": "count"} | dict.fromkeys(
+    ("before", "reward_accuracy"), "number or none"
+)
+
+
+def _fields_of(event: Event) -> Iterable[tuple[str, str]]:
+    """Name and kind of the fields that are read; an evaluation that failed has none of them."""
+    if event["kind"] == "eval" and "failed" not in event:
+        return _EVALUATED.items()
+    return _FIELDS.get(event["kind"], {}).items()
 
 
 def _fits(value: object, kind: str) -> bool:
@@ -125,4 +142,4 @@ def _fits(value: object, kind: str) -> bool:
         return False
     if kind == "time":
         return math.isfinite(value)
-    return kind == "number or none" or (isinstance(value, int) and value >= 0)
+    return kind.startswith("number") or (isinstance(value, int) and value >= 0)

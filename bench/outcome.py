@@ -29,7 +29,7 @@ def outcome_of(
     if owner["not_started"]:
         return "crashed", f"did not start: {owner['not_started']}"
     if owner["cancelled"]:
-        return "cancelled", "cancelled"
+        return "cancelled", "ended by request"
     if owner["timed_out"]:
         return "timed out", _how_far(events)
     if events.fault in ("tampered", "foreign schema", "malformed"):

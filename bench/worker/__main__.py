@@ -38,7 +38,7 @@ def main(folder: Path) -> int:
         runs=runs,
         hook=lay_hook(folder),
         ownership=ownership,
-        progress=Progress(folder / "progress.json", planned(plan)),
+        progress=Progress(folder / "progress.json", planned(plan), plan.replicates),
     )
     try:
         run_plan(work, folder / "trees")

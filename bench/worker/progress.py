@@ -19,8 +19,9 @@ TAIL_B = 8192
 
 
 class Progress:
-    def __init__(self, path: Path, planned: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, path: Path, planned: Sequence[tuple[str, str]], replicates: int) -> None:
         """`planned` holds (recipe, arm) of every run to come, in order."""
+        self._replicates = replicates
         self._path = path
         self._left = list(planned)
         self._total = len(planned)
@@ -65,11 +66,14 @@ class Progress:
         return max(sum(means[key] for key in self._left) - elapsed, 0.0)
 
     def _write(self) -> None:
-        done = self._total - len(self._left)
+        counts = {
+            "done": self._total - len(self._left),
+            "total": self._total,
+            "replicates": self._replicates,
+            "eta_s": self._eta_s(),
+        }
         with contextlib.suppress(OSError):  # a full disk ends runs, not the word about them
-            write_json(
-                self._path, {**self._state, "done": done, "total": self._total, "eta_s": self._eta_s()}
-            )
+            write_json(self._path, {**self._state, **counts})
 
 
 def _newest_events(folder: Path) -> list[dict[str, object]]:
@@ -80,5 +84,5 @@ def _newest_events(folder: Path) -> list[dict[str, object]]:
             with files[-1].open("rb") as file:
                 file.seek(max(files[-1].stat().st_size - TAIL_B, 0))
                 lines = file.read().split(b"\n")[1:-1]
-            return [json.loads(line) for line in lines]
+            return [event for event in map(json.loads, lines) if isinstance(event, dict)]
     return []

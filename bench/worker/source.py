@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.worker.files import locked
@@ -24,19 +25,26 @@ class SourceError(Exception):
     """A repository or commit that could not be had; the text is one line that says which and why."""
 
 
+NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+"""A worktree is what the commit says: no filters, line ends or attributes of this user or machine."""
+
+
 def git_environment() -> dict[str, str]:
     """The environment of git here: nothing inherited that points it elsewhere, never a prompt."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
-def git(*arguments: str, limit_s: float = LOCAL_LIMIT_S) -> str:
-    """Run git and return what it prints. Raises SourceError with git's own last line."""
+def git(*arguments: str, limit_s: float = LOCAL_LIMIT_S, with_settings: bool = True) -> str:
+    """Run git and return what it prints, with the user's settings (credentials, safe folders) or without.
+
+    Raises SourceError with git's own first error: what follows it is advice as a rule.
+    """
     command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", *arguments]
     try:
         done = subprocess.run(
             command,
-            env=git_environment(),
+            env=git_environment() | ({} if with_settings else NO_SETTINGS),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
@@ -45,12 +53,20 @@ def git(*arguments: str, limit_s: float = LOCAL_LIMIT_S) -> str:
     except FileNotFoundError:
         raise SourceError("git is not installed on this machine") from None
     except subprocess.TimeoutExpired:
-        raise SourceError(f"git {arguments[0]} did not end in {limit_s:.0f} s") from None
+        raise SourceError(f"git {_name_of(arguments)} did not end in {limit_s:.0f} s") from None
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         told = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-        raise SourceError(told[-1])
+        raise SourceError(told[0])
     return done.stdout.decode(errors="replace")
+
+
+def _name_of(arguments: tuple[str, ...]) -> str:
+    """The command among git's arguments: behind the options that take a value."""
+    rest = list(arguments)
+    while rest and rest[0] in ("-C", "-c", "--git-dir", "--work-tree"):
+        del rest[:2]
+    return rest[0] if rest else ""
 
 
 class Mirror:
@@ -66,7 +82,7 @@ class Mirror:
         """Have a commit (full id) with its tree; from the source only where it is not here yet."""
         with locked(self._lock):
             if not (self.path / "HEAD").exists():
-                git("init", "--quiet", "--bare", str(self.path))
+                git("init", "--quiet", "--bare", "--template=", str(self.path), with_settings=False)
             if self._has(commit):
                 return
             git(
@@ -85,27 +101,50 @@ class Mirror:
     def lay_worktree(self, commit: str, folder: Path) -> Worktree:
         """A worktree of `commit` at `folder`, made anew where one is there already."""
         with locked(self._lock):
-            if folder.exists():
-                shutil.rmtree(folder)
-            git("--git-dir", str(self.path), "worktree", "prune")
-            git("--git-dir", str(self.path), "worktree", "add", "--quiet", "--detach", str(folder), commit)
-        return Worktree(folder, commit)
+            _delete(folder)
+            self._git("worktree", "prune")
+            self._git("worktree", "add", "--quiet", "--detach", "--force", str(folder), commit)
+        link = (folder / ".git").read_text(encoding="utf-8")
+        return Worktree(folder, commit, self, link)
 
     def drop_worktree(self, worktree: Worktree) -> None:
         with locked(self._lock):
-            shutil.rmtree(worktree.folder, ignore_errors=True)
-            git("--git-dir", str(self.path), "worktree", "prune")
+            _delete(worktree.folder)
+            self._git("worktree", "prune")
+
+    def _git(self, *arguments: str) -> None:
+        git("--git-dir", str(self.path), *arguments, with_settings=False)
 
 
+@dataclass(frozen=True)
 class Worktree:
-    def __init__(self, folder: Path, commit: str) -> None:
-        self.folder = folder
-        self.commit = commit
+    """`link` is the content of its `.git` file: where git keeps the state of this worktree."""
+
+    folder: Path
+    commit: str
+    mirror: Mirror | None = None
+    link: str = ""
 
     def restore(self) -> None:
-        """Put every file back to the commit and delete every other, ignored ones too."""
-        git("-C", str(self.folder), "reset", "--quiet", "--hard", self.commit)
-        git("-C", str(self.folder), "clean", "-ffdxq")
+        """Put every file back to the commit and delete every other, ignored ones too.
+
+        What a subject damaged beyond that (the `.git` file, the folder itself) is laid anew.
+        """
+        try:
+            self._reset()
+        except (SourceError, OSError):
+            if self.mirror is None:
+                raise
+            self.mirror.lay_worktree(self.commit, self.folder)
+
+    def _reset(self) -> None:
+        # Never let git look for a repository: without its `.git` file this folder lies in the user's own.
+        place = self.link.removeprefix("gitdir: ").rstrip("\n")
+        if not place or (self.folder / ".git").read_text(encoding="utf-8") != self.link:
+            raise SourceError(f"{self.folder} is not the worktree it was")
+        where = ("-C", str(self.folder), "--git-dir", place, "--work-tree", str(self.folder))
+        git(*where, "reset", "--quiet", "--hard", self.commit, with_settings=False)
+        git(*where, "clean", "-ffdxq", with_settings=False)
 
     def value_of(self, protected: str) -> str:
         """The text of a protected value `path:key`, "" where file or key is missing.
@@ -117,6 +156,19 @@ class Worktree:
         if not file.is_file():
             return ""
         name = re.escape(key.rpartition(".")[2])
-        pattern = re.compile(rf"""^\s*["']?{name}["']?\s*[:=]\s*(.*?)\s*,?\s*$""", re.MULTILINE)
+        pattern = re.compile(
+            rf"""^[ \t]*["']?{name}["']?[ \t]*[:=][ \t]*(.*?)[ \t]*,?[ \t]*$""", re.MULTILINE
+        )
         found = pattern.search(file.read_text(encoding="utf-8", errors="replace"))
         return found[1] if found else ""
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder, whatever modes a subject left in it. Raises OSError where it cannot be."""
+    if not folder.exists():
+        return
+    for root, names, _ in os.walk(folder):
+        for path in [Path(root), *(Path(root, name) for name in names)]:
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder)

@@ -109,9 +109,6 @@ def test_a_value_of_another_type_is_refused(repository, pair, line):
     assert line in told(repository, arms=[f"x=main,{pair}"]).replace("\\n", " ")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="agent/planning.py takes nan and inf, then Plan.hash raises ValueError"
-)
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
 def test_a_value_that_is_not_finite_is_refused(repository, number):
     assert "takes a number" in told(repository, arms=[f"x=main,rate={number}"])

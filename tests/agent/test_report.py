@@ -98,26 +98,16 @@ def test_cutting_comes_before_escaping_so_that_no_entity_is_cut():
     assert escaped("|" * 1000) == "&#124;" * (LONGEST_CELL - 1) + "…"
 
 
-DUNDER = pytest.mark.xfail(
-    strict=True, reason="report._SPECIAL takes _ for part of a word: __init__ is italic"
-)
-
-
-@DUNDER
 def test_names_with_two_underscores_are_not_italic():
     [inline] = inlines(f"- {escaped('TypeError: __init__ got an argument')}")
     assert seen(inline) == "TypeError: __init__ got an argument"
 
 
-@pytest.mark.xfail(strict=True, reason="report.escaped lets control characters through to the terminal")
 @pytest.mark.parametrize("text", ["\x1b[2J", "\x00", "\x7f", "\u202edlrow"])
 def test_control_characters_do_not_reach_the_terminal(text):
     assert all(character.isprintable() for character in escaped(text))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="report.escaped lets lone surrogates through: the report cannot be written"
-)
 def test_a_file_name_that_is_not_utf_8_can_be_written():
     assert escaped("no such file: 'caf\udce9'").encode()
 
@@ -250,7 +240,6 @@ def test_a_cancelled_job_says_that_it_ended_early(tmp_path):
     assert "**The job ended early (cancelled);" in report_text(result_of(folder))
 
 
-@pytest.mark.xfail(strict=True, reason="report.md.j2 prints a boolean as True, the command line takes true")
 def test_the_parameters_of_an_arm_are_printed_as_they_are_typed(tmp_path):
     arms = (*ARMS, Arm("packing", "b" * 40, {"packing": True}))
     plan = made_plan(recipes=(replace(SFT, params={"packing": False}),), arms=arms)

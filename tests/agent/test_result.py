@@ -186,12 +186,6 @@ def test_a_plan_that_cannot_be_read_is_one_line(tmp_path, text):
         result_of(folder)
 
 
-OWN = pytest.mark.xfail(
-    strict=True, reason="bench/events.py lets self-reported lines through that record.py cannot read"
-)
-
-
-@OWN
 @pytest.mark.parametrize(
     "event",
     [

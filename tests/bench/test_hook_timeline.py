@@ -183,7 +183,6 @@ def test_training_inside_a_module_ends_its_import():
     assert watch.phases() == [("import", LONG_S), ("load", 1.0), ("import", LONG_S), ("first", 6.0)]
 
 
-@pytest.mark.xfail(strict=True, reason="Timeline.switch writes an import that is open down as prep")
 def test_an_import_that_trains_is_import_until_the_first_step():
     assert phases("import", LONG_S, "=first", 2.0, "imported") == [("import", LONG_S), ("first", 2.0)]
 

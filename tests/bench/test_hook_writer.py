@@ -137,7 +137,6 @@ def descriptor_of(folder) -> int:
     return found
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="Writer.close raises EBADF into the subject")
 def test_a_descriptor_that_the_subject_closed_never_raises(tmp_path, written):
     events = writer.Writer(tmp_path, KEY)
     os.close(descriptor_of(tmp_path))
@@ -161,9 +160,6 @@ def test_a_disk_that_fills_up_cuts_the_last_line_and_ends_nothing(tmp_path, writ
     assert read_events(written(), "key").fault == "cut"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Writer: a descriptor that the subject closed and opened anew is the subject's"
-)
 def test_a_file_of_the_subject_under_the_same_number_is_not_written_to(tmp_path):
     (tmp_path / "events").mkdir()
     events = writer.Writer(tmp_path / "events", KEY)

@@ -114,7 +114,6 @@ def test_a_commit_that_is_not_there_is_named(mirror):
     assert "f" * 40 in told(mirror.fetch, "f" * 40)
 
 
-@pytest.mark.xfail(strict=True, reason="source.git tells the last fatal line; the first one names the source")
 def test_a_source_that_is_no_repository_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in told(Mirror(tmp_path / "w", str(tmp_path / "empty")).fetch, "f" * 40)
@@ -145,7 +144,6 @@ def test_a_git_that_does_not_end_is_ended(endless_git):
         git("fetch", limit_s=0.01)
 
 
-@pytest.mark.xfail(strict=True, reason="source.git names its first argument, which is -C or --git-dir")
 def test_a_git_that_does_not_end_is_named_by_its_command(endless_git):
     with pytest.raises(SourceError, match="git fetch did not end"):
         git("--git-dir", "x", "fetch", limit_s=0.01)
@@ -221,12 +219,6 @@ def test_two_workers_at_once_both_get_their_trees(tmp_path, source, first):
         assert list(workers.map(work, (1, 2))) == [["one\n", "newer\n"]] * 2
 
 
-LOSES_ITS_GIT = pytest.mark.xfail(
-    strict=True, reason="Worktree.restore: without .git in the tree, git finds the repository around it"
-)
-
-
-@LOSES_ITS_GIT
 def test_a_tree_that_lost_its_git_file_never_resets_the_repository_around_it(source, first):
     """`.paceline` lies in the user's repository as a rule: their work and their branch are not ours."""
     mirror = Mirror(source / ".paceline", str(source))
@@ -241,9 +233,6 @@ def test_a_tree_that_lost_its_git_file_never_resets_the_repository_around_it(sou
     assert in_repository(source, "rev-parse", "main") == newer
 
 
-@pytest.mark.xfail(
-    strict=True, raises=SourceError, reason="Worktree.restore: one subject's damage ends the job"
-)
 @pytest.mark.parametrize("damage", ["git file", "folder", "lock"])
 def test_a_tree_that_a_subject_damaged_is_whole_again(worktree, damage):
     if damage == "git file":
@@ -276,7 +265,6 @@ def test_filters_of_the_source_do_not_run(tmp_path, source, mirror):
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="source.git_environment reads the user's settings, with their filters")
 def test_filters_of_the_user_do_not_run(tmp_path, home, source, mirror):
     (home / ".gitconfig").write_text('[filter "f"]\n\tsmudge = tr a-z A-Z\n\tclean = cat\n')
     filtered = commit(source, {".gitattributes": "* filter=f\n"})
@@ -284,7 +272,6 @@ def test_filters_of_the_user_do_not_run(tmp_path, home, source, mirror):
     assert files(mirror.lay_worktree(filtered, tmp_path / "tree"))["a"] == "one\n"
 
 
-@pytest.mark.xfail(strict=True, reason="source.git_environment reads the user's settings, with core.autocrlf")
 def test_line_ends_are_those_of_the_commit(tmp_path, home, mirror, first):
     (home / ".gitconfig").write_text("[core]\n\tautocrlf = true\n")
     mirror.fetch(first)
@@ -325,7 +312,6 @@ def test_a_protected_value_is_the_text_behind_its_key(tmp_path, protected, value
     assert Worktree(tmp_path, "f" * 40).value_of(protected) == value
 
 
-@pytest.mark.xfail(strict=True, reason="Worktree.value_of: \\s* behind the colon reads on into the next line")
 def test_a_key_without_a_value_has_none(tmp_path):
     (tmp_path / "c.yaml").write_text(YAML)
     assert Worktree(tmp_path, "f" * 40).value_of("c.yaml:empty") == ""

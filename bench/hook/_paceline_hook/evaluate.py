@@ -25,11 +25,17 @@ def evaluate(trainer: Any, path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file if line.strip()]
     model = trainer.accelerator.unwrap_model(trainer.model)
+    with torch.no_grad(), trainer.accelerator.autocast(), _evaluating(model):
+        return _of_pairs(trainer, model, rows) if is_dpo(trainer) else _of_texts(trainer, model, rows)
+
+
+@contextlib.contextmanager
+def _evaluating(model: Any) -> Iterator[Any]:
+    """The model without dropout, put back as it was."""
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad(), trainer.accelerator.autocast():
-            return _of_pairs(trainer, model, rows) if is_dpo(trainer) else _of_texts(trainer, model, rows)
+        yield model
     finally:
         model.train(was_training)
 
@@ -43,6 +49,8 @@ def _of_texts(trainer: Any, model: Any, rows: list[dict[str, Any]]) -> dict[str,
             log_probs = _log_probs(model, ids)[max(prompt_length - 1, 0) :]
             total -= float(log_probs.sum())
             tokens += log_probs.numel()
+        if not tokens:
+            raise ValueError("the eval rows hold no token to predict")
         return total / tokens, tokens
 
     loss, tokens = mean_loss()
@@ -60,8 +68,11 @@ def _of_pairs(trainer: Any, model: Any, rows: list[dict[str, Any]]) -> dict[str,
             _encoded(tokenizer, {"prompt": row["prompt"], "completion": row[side]})
             for side in ("chosen", "rejected")
         )
-        for row in rows
+        for row in map(_pair, rows)
     ]
+
+    if not pairs:
+        raise ValueError("the eval rows hold no pair")
 
     def margins(network: Any) -> list[float]:
         return [_completion(network, *chosen) - _completion(network, *rejected) for chosen, rejected in pairs]
@@ -80,6 +91,12 @@ def _of_pairs(trainer: Any, model: Any, rows: list[dict[str, Any]]) -> dict[str,
     }
 
 
+def _pair(row: dict[str, Any]) -> dict[str, Any]:
+    if not {"prompt", "chosen", "rejected"} <= set(row):
+        raise ValueError(f"an eval row for DPO needs prompt, chosen and rejected; it has {sorted(row)}")
+    return row
+
+
 def _completion(model: Any, ids: list[int], prompt_length: int) -> float:
     return float(_log_probs(model, ids)[prompt_length - 1 :].sum())
 
@@ -96,7 +113,8 @@ def _log_probs(model: Any, ids: list[int]) -> Any:
 def _reference(trainer: Any, model: Any) -> Iterator[Any]:
     """The model that DPO measures the policy against, as TRL resolves it."""
     if getattr(trainer, "ref_model", None) is not None:
-        yield trainer.accelerator.unwrap_model(trainer.ref_model)
+        with _evaluating(trainer.accelerator.unwrap_model(trainer.ref_model)) as network:
+            yield network
     elif "ref" in getattr(model, "peft_config", {}):
         active = model.active_adapter
         model.set_adapter("ref")

@@ -55,7 +55,11 @@ class Measure:
 
     def error(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         tail = "".join(traceback.format_exception(kind, value, trace))[-4000:]
-        self.write("error", at=now(), type=kind.__name__, text=str(value)[:1000], tail=tail)
+        try:
+            text = str(value)[:1000]
+        except Exception:  # the subject's own method
+            text = ""
+        self.write("error", at=now(), type=kind.__name__, text=text, tail=tail)
 
 
 def begin(settings_path: str) -> None:

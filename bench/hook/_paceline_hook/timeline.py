@@ -47,6 +47,7 @@ class Timeline:
 
     def switch(self, base: str, at: float) -> None:
         """Begin another base phase; an import that is still open (a module that trains) ends here."""
+        self._settle_import()
         self._close(at)
         self._stack.clear()
         self._import_depth = 0

@@ -23,20 +23,30 @@ class Writer:
         self.name = f"{os.getpid()}-{time.monotonic_ns()}"
         self._last = key
         self._fd = -1
+        self._file = (0, 0)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
             self._fd = os.open(os.path.join(folder, f"{self.name}.jsonl"), flags, 0o644)
+            self._file = _identity(self._fd)
         except OSError:
             self._fd = -1
         os.register_at_fork(after_in_child=self.close)
 
     def close(self) -> None:
-        if self._fd >= 0:
+        if self._is_open():
             os.close(self._fd)
         self._fd = -1
 
+    def _is_open(self) -> bool:
+        """Whether the descriptor still is our file: a subject that closes all of them may have it anew."""
+        try:
+            return self._fd >= 0 and _identity(self._fd) == self._file
+        except OSError:
+            return False
+
     def write(self, kind: str, **fields: object) -> None:
-        if self._fd < 0:
+        if not self._is_open():
+            self._fd = -1
             return
         body = json.dumps({"kind": kind, **fields}, default=str)
         digest = chained(self._last, body)
@@ -47,3 +57,8 @@ class Writer:
         except OSError:
             self.close()
         self._last = digest
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    stat = os.fstat(descriptor)
+    return stat.st_dev, stat.st_ino
