@@ -45,7 +45,6 @@ def report_text(result: Result) -> str:
         criteria=tables.criteria_table(judgement),
         parities=tables.parity_table(judgement),
         recipes=recipes,
-        harness=next((run.environment for run in runs), ""),
     )
 
 

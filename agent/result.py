@@ -97,7 +97,7 @@ def document_of(result: Result) -> dict[str, Any]:
         "equivalence": [asdict(parity) for parity in judgement.parities],
         "runs": [_run(run) for run in result.runs],
         "host": dict(result.host),
-        "ended": result.ended["outcome"] if result.ended else None,
+        "ended": result.ended.get("outcome") if result.ended else None,
         "error": result.error or None,
     }
 

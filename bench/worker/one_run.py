@@ -86,8 +86,9 @@ class OneRun:
                 limit_s=self.recipe.limit_s,
                 tick=lambda: progress.look_at(self.events),
             )
+        self._drop_strange_files()
         self._keep_events(owned.record)
-        has_claim = (self.events / "claim").exists()
+        has_claim = bool(self._claim())
         # Before anything is written: the subject may have filled the disk with any of these.
         worktree.restore()
         shutil.rmtree(out, ignore_errors=True)
@@ -162,16 +163,32 @@ class OneRun:
             environment["_paceline_hook"] = str(hook)
         return environment
 
+    def _drop_strange_files(self) -> None:
+        """What a subject put in the place of a raw file: a folder, a link to somewhere else."""
+        for path in (self.folder / name for name in RAW_FILES):
+            if path.is_symlink():
+                path.unlink()
+            elif path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+
     def _keep_events(self, owner: Mapping[str, Any] | None) -> None:
         """Keep the events of the process with the claim, else of the one that was started, else any."""
         if self.recipe.events == "own":
             return
-        claim = self.events / "claim"
-        written = sorted(self.events.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        claimed = [path for path in written if claim.exists() and path.stem == claim.read_text()]
+        files = [path for path in self.events.glob("*.jsonl") if path.is_file() and not path.is_symlink()]
+        written = sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        claim = self._claim()
+        claimed = [path for path in written if path.stem == claim]
         started = [path for path in written if owner and path.stem.startswith(f"{owner['pid']}-")]
         for path in (claimed or started or written)[:1]:
             path.replace(self.folder / "events.jsonl")
+
+    def _claim(self) -> str:
+        """Who entered `Trainer.train` first, "" where nobody did, or a subject put something in its place."""
+        try:
+            return (self.events / "claim").read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return ""
 
 
 def _oom_kills() -> int:

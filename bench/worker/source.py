@@ -164,7 +164,9 @@ class Worktree:
 
 
 def _delete(folder: Path) -> None:
-    """Delete a folder, whatever modes a subject left in it. Raises OSError where it cannot be."""
+    """Delete a folder, whatever a subject left in it or in its place. Raises OSError where it cannot be."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
     if not folder.exists():
         return
     for root, names, _ in os.walk(folder):

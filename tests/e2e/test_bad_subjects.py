@@ -78,6 +78,16 @@ def test_no_run_sees_what_another_one_left_in_its_tree(tmp_path, paceline):
     assert [run["outcome"] for run in benched.document["runs"]] == ["no trainer"] * 4
 
 
+def test_a_subject_that_wrecks_its_run_harms_neither_the_next_nor_the_user(tmp_path, paceline):
+    repo = repository(tmp_path, "wrecks")
+    paceline.workplace = repo  # the usual place: .paceline lies in the user's own tree
+    (repo / "misbehave.py").write_text("# half-done work\n")
+    before = contents(repo)
+    benched = paceline.bench(repo, "wrecks", replicates=2)
+    assert [run["outcome"] for run in benched.document["runs"]] == ["no trainer"] * 4
+    assert {name: data for name, data in contents(repo).items() if not name.startswith(".paceline")} == before
+
+
 def test_the_users_tree_stays_byte_identical_dirty_as_it_is(tmp_path, paceline):
     repo = repository(tmp_path, "never_trains")
     (repo / "misbehave.py").write_text("# half-done work\n")

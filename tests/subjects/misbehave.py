@@ -69,6 +69,19 @@ def writes_into_its_tree():
     pathlib.Path("misbehave.py").write_text("raise SystemExit('changed by the run before')")
 
 
+def wrecks():
+    """Damages everything of its run that it can reach."""
+    import json
+    import shutil
+
+    settings = json.loads(pathlib.Path(os.environ["_paceline_run"]).read_text())
+    pathlib.Path(settings["claim"]).mkdir()
+    pathlib.Path(os.environ["PACELINE_CHOICES"]).mkdir()
+    tree = pathlib.Path.cwd()
+    shutil.rmtree(tree)
+    tree.symlink_to("/")
+
+
 def tampers():
     """Writes a line of its own to the events that the hook keeps."""
     import json

@@ -54,6 +54,12 @@ def _text(value: Any) -> str:
     return str(getattr(value, "value", value))
 
 
+def _checkpointing_flag(model: Any) -> str:
+    """transformers 5.23 renamed it; the old name warns, into the subject."""
+    new = "is_activation_checkpointing"
+    return new if hasattr(model, new) else "is_gradient_checkpointing"
+
+
 def _resolved(trainer: Any) -> Iterator[tuple[str, Any, Any, str]]:
     """(name, requested, used, why) of settings that libraries may resolve to something else."""
     args, model = trainer.args, trainer.model
@@ -73,7 +79,7 @@ def _resolved(trainer: Any) -> Iterator[tuple[str, Any, Any, str]]:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     yield "trained parameters", "", trained, ""
     if hasattr(args, "gradient_checkpointing"):
-        on = bool(getattr(model, "is_gradient_checkpointing", args.gradient_checkpointing))
+        on = bool(getattr(model, _checkpointing_flag(model), args.gradient_checkpointing))
         yield "gradient_checkpointing", args.gradient_checkpointing, on, ""
     for name, attribute in (
         ("padding_free", "padding_free"),
