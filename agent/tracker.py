@@ -1,0 +1,132 @@
+"""The port to an issue tracker: what the agent reads there and the few things that it writes.
+
+Adapters translate; they decide nothing. A write whose answer did not come is `Unsure`: who called looks for
+it with a fresh read before anything is sent again. Nothing here is repeated by the adapter but reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+Role = Literal["admin", "maintain", "write", "triage", "read", "none"]
+
+
+class TrackerError(Exception):
+    """The tracker refused or could not be reached; the text is one line that says what to do."""
+
+
+class Unsure(TrackerError):
+    """A write was sent and its answer did not come: it may or may not be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`id` stays when the login changes."""
+
+    login: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    number: int
+    title: str
+    body: str
+    author: User
+    labels: tuple[str, ...]
+    is_open: bool
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """`node_id` is what minimising asks for."""
+
+    id: int
+    node_id: str
+    author: User
+    body: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An issue that is not there to be worked on."""
+
+    why: Literal["deleted", "transferred", "not found"]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as the tracker knows it. `subject` is the first line of its message."""
+
+    id: str
+    subject: str
+
+
+class Tracker(Protocol):
+    """One repository of one tracker, seen as one account. Every method may raise TrackerError."""
+
+    @property
+    def repository(self) -> str:
+        """`owner/name`."""
+        ...
+
+    def repository_id(self) -> int: ...
+
+    def me(self) -> User: ...
+
+    def clone_url(self) -> str: ...
+
+    def page_of(self, number: int) -> str:
+        """The address of an issue's page, for people."""
+        ...
+
+    def tagged(self, label: str) -> Sequence[Issue] | None:
+        """The open issues with a label, or None where nothing changed since the last call that succeeded.
+
+        One conditional request where nothing changed (304, which costs nothing of the rate limit).
+        """
+        ...
+
+    def issue(self, number: int) -> Issue | Gone: ...
+
+    def comments(self, number: int) -> Sequence[Comment]:
+        """All comments, oldest first; never from a cache that this process has written behind."""
+        ...
+
+    def post(self, number: int, body: str) -> Comment:
+        """Raises Unsure where the answer did not come."""
+        ...
+
+    def edit(self, comment: int, body: str) -> None: ...
+
+    def minimise(self, comment: Comment) -> None:
+        """Fold a comment as outdated."""
+        ...
+
+    def role(self, user: User) -> Role | None:
+        """The user's role in the repository, read now; None where it cannot be read."""
+        ...
+
+    def default_branch(self) -> str: ...
+
+    def commit_of(self, revision: str) -> Commit | None:
+        """The commit of a branch, tag or id (full or at least 7 digits); None where there is none."""
+        ...
+
+    def is_reachable(self, commit: str, branches: Sequence[str]) -> bool:
+        """Whether a full commit id is reachable from one of these branches or from a tag."""
+        ...
+
+    def file(self, path: str, commit: str) -> bytes | None: ...
+
+    def ensure_labels(self, labels: Sequence[tuple[str, str, str]]) -> None:
+        """Make labels (name, six hex digits of colour, description) that are not there yet."""
+        ...
+
+    def close(self) -> None: ...
