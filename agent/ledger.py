@@ -1,0 +1,131 @@
+"""What was decided on an issue, folded from the agent's own markers: there is no other memory.
+
+Pure. Markers of other accounts never count. Of two with the same kind and version the lowest comment id
+wins, the other is to be minimised. A broken marker of our own account parks the task. Each progress marker
+carries the whole state, so the newest one is the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from agent.marker import Broken, Key, Kind, Marker, Place, parse
+from agent.tracker import Comment, User
+
+SCHEMA = 1
+
+Stage = Literal["blocked", "waiting", "approved", "intent", "running", "stopped", "measured", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One attempt at a plan: which slot of which pod, in which job folder. `hard_end` is UTC, ISO."""
+
+    attempt: int
+    pod: str
+    slot: str
+    job: str
+    hard_end: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a progress marker says. `task` is the digest of what was asked, `body` that of the issue's text.
+
+    `approved_by` tells who approved the plan and how; `closed` counts attempts that have ended without a
+    result; `note` is the last word about why the stage is what it is.
+    """
+
+    stage: Stage
+    body: str
+    task: str = ""
+    plan: str = ""
+    approved_by: str = ""
+    intent: Intent | None = None
+    closed: int = 0
+    note: str = ""
+
+    def to_payload(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> State:
+        """Raises ValueError on a foreign schema."""
+        data = dict(payload)
+        if data.pop("schema", None) != SCHEMA:
+            raise ValueError("progress of a foreign schema")
+        intent = data.pop("intent")
+        return cls(**data, intent=Intent(**intent) if intent else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A marker as it stands on the issue."""
+
+    marker: Marker
+    comment: Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`said` is the winner of each kind and version, `doubles` the others, `broken` what parks the task."""
+
+    said: Mapping[tuple[Kind, int], Said] = field(default_factory=dict)
+    doubles: tuple[Comment, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    def newest(self, kind: Kind) -> Said | None:
+        versions = [version for found, version in self.said if found == kind]
+        return self.said[kind, max(versions)] if versions else None
+
+    def all_of(self, kind: Kind) -> tuple[Said, ...]:
+        keys = sorted(key for key in self.said if key[0] == kind)
+        return tuple(self.said[key] for key in keys)
+
+    def next_version(self, kind: Kind) -> int:
+        return max((version for found, version in self.said if found == kind), default=0) + 1
+
+    @property
+    def state(self) -> State | None:
+        newest = self.newest("progress")
+        return State.from_payload(newest.marker.payload) if newest else None
+
+    @property
+    def last_word(self) -> datetime | None:
+        newest = self.newest("progress")
+        return newest.comment.updated_at if newest else None
+
+    def verdict_for(self, plan: str) -> Said | None:
+        return self._of_plan("verdict", plan)
+
+    def results_for(self, plan: str) -> Said | None:
+        return self._of_plan("results", plan)
+
+    def _of_plan(self, kind: Kind, plan: str) -> Said | None:
+        found = [said for said in self.all_of(kind) if said.marker.payload.get("plan") == plan]
+        return found[-1] if found else None
+
+    def is_cancelled(self, body: str) -> bool:
+        """Whether an operator cancelled the task in this wording; a changed text asks anew."""
+        notes = [said.marker.payload for said in self.all_of("note")]
+        return any(note.get("command") == "cancel" and note.get("body") == body for note in notes)
+
+
+def fold(comments: Sequence[Comment], me: User, place: Place, keys: Sequence[Key]) -> Ledger:
+    said: dict[tuple[Kind, int], Said] = {}
+    doubles: list[Comment] = []
+    broken: list[str] = []
+    for comment in sorted(comments, key=lambda one: one.id):
+        if comment.author.id != me.id:
+            continue
+        marker = parse(comment.body, place, keys)
+        if isinstance(marker, Broken):
+            broken.append(f"comment {comment.id}: {marker.why}")
+        elif marker is not None and (marker.kind, marker.version) in said:
+            doubles.append(comment)
+        elif marker is not None:
+            said[marker.kind, marker.version] = Said(marker, comment)
+    return Ledger(said, tuple(doubles), tuple(broken))
