@@ -39,6 +39,7 @@ OPERATIONS: dict[str, str] = {
     f"{ISSUE}/labels/{{name}}": "delete",
     f"{ISSUE}/events": "get",
     f"{ISSUE}/timeline": "get",
+    f"{REPO}/issues/events/{{event_id}}": "get",
     f"{REPO}/issues/comments": "get",
     COMMENT: "get patch delete",
     f"{COMMENT}/reactions": "get post",
@@ -66,7 +67,7 @@ OPERATIONS: dict[str, str] = {
 }
 
 
-def cut(description: dict[str, Any], package: dict[str, Any]) -> dict[str, Any]:
+def cut(description: dict[str, Any], package: dict[str, Any], license_text: str) -> dict[str, Any]:
     """The slice: where it comes from, and the named operations with all that they refer to."""
     paths: dict[str, Any] = {}
     for path, methods in OPERATIONS.items():
@@ -87,7 +88,7 @@ def cut(description: dict[str, Any], package: dict[str, Any]) -> dict[str, Any]:
             "package": f"{package['name']}@{package['version']}",
             "file": SOURCE,
             "license": package["license"],
-            "copyright": "Copyright (c) 2020 Octokit contributors",
+            "license_text": license_text,
         },
         "paths": paths,
         "components": components,
@@ -120,7 +121,8 @@ def _references(value: Any) -> Iterator[str]:
 def main(folder: Path, out: Path) -> None:
     description = json.loads((folder / SOURCE).read_bytes())
     package = json.loads((folder / "package.json").read_bytes())
-    text = json.dumps(cut(description, package), separators=(",", ":"), sort_keys=True)
+    license_text = (folder / "LICENSE").read_text(encoding="utf-8")
+    text = json.dumps(cut(description, package, license_text), separators=(",", ":"), sort_keys=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from agent.hub.database import DatabaseError
-from agent.hub.faults import Faults
+from agent.hub.faults import ordered_from_outside
 from agent.hub.rate import PEOPLE_LIMIT
 from agent.hub.serve import Hub, Listen, ServeError
 
@@ -50,14 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
     if given.test_faults and given.listen:
         return _told("--test-faults is for loopback only")
     listen = Listen(given.port, given.listen, given.public_url)
-    faults = Faults() if given.test_faults else None
+    around = ordered_from_outside if given.test_faults else None
     try:
         hub = Hub(
             given.db,
             listen=listen,
             rate_limit=given.rate_limit,
-            faults=faults,
-            has_fault_address=given.test_faults,
+            around=around,
         )
     except (ServeError, DatabaseError) as error:
         return _told(str(error))

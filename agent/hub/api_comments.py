@@ -141,7 +141,7 @@ def _subject(call: Call, place: Place) -> tuple[Subject, str]:
 
 COMMENTS = "/issues/comments"
 COMMENT = "/issues/comments/{comment_id}"
-ISSUE = "/issues/{number}"
+ISSUE = "/issues/{number:int}"
 ROUTES = (
     Route("GET", COMMENTS, of_repository),
     Route("GET", COMMENT, get),

@@ -26,6 +26,7 @@ BLOB_LIMIT = 40 << 20
 MESSAGE_LIMIT = 1 << 20
 MODES = {"100644": "blob", "100755": "blob", "120000": "blob", "040000": "tree", "160000": "commit"}
 PATH = re.compile(r"(?!/)[^\x00-\x1f\x7f]{1,4096}(?<!/)")
+OUTSIDE = {"", ".", "..", ".git"}
 
 
 def get_ref(call: Call) -> Answer:
@@ -212,12 +213,7 @@ def _leaf(place: Place, entry: object) -> Leaf:
     if not isinstance(entry, dict):
         raise Trouble(422, "Invalid tree info")
     path, mode = entry.get("path"), entry.get("mode")
-    if (
-        not isinstance(path, str)
-        or not PATH.fullmatch(path)
-        or not isinstance(mode, str)
-        or mode not in MODES
-    ):
+    if not isinstance(path, str) or not _is_inside(path) or not isinstance(mode, str) or mode not in MODES:
         raise Trouble(422, "tree.path or tree.mode is not valid")
     if isinstance(content := entry.get("content"), str):
         text = optional_text({"content": content}, "content", "Tree", BLOB_LIMIT) or ""
@@ -228,6 +224,10 @@ def _leaf(place: Place, entry: object) -> Leaf:
     if not isinstance(sha, str):
         raise Trouble(422, "tree.sha or tree.content is missing")
     return Leaf(path, mode, MODES[mode], _known(place, sha, MODES[mode], "tree.sha is not a valid object"))
+
+
+def _is_inside(path: str) -> bool:
+    return bool(PATH.fullmatch(path)) and not OUTSIDE & set(path.lower().split("/"))
 
 
 def _tree_shape(place: Place, sha: str, entries: list[Entry]) -> Json:

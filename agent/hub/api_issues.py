@@ -154,7 +154,7 @@ def checked_names(names: list[str] | None) -> list[str] | None:
 
 
 ISSUES = "/issues"
-ISSUE = "/issues/{number}"
+ISSUE = "/issues/{number:int}"
 ROUTES = (
     Route("GET", ISSUES, list_),
     Route("POST", ISSUES, create, writes=True),

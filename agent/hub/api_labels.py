@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from agent.hub.api_issues import checked_names, issue_at, replace_labels
 from agent.hub.call import Answer, Call, Route, Trouble, invalid, not_found
-from agent.hub.events import events_of
+from agent.hub.events import event_with, events_of
 from agent.hub.fields import optional_names, optional_text, required_text
-from agent.hub.issues import Issue, add_labels, remove_labels
+from agent.hub.issues import Issue, add_labels, issue_with, remove_labels
 from agent.hub.labels import (
     DEFAULT_COLOR,
     NAME_LIMIT,
@@ -24,7 +24,7 @@ from agent.hub.labels import (
 from agent.hub.paging import links, page_of
 from agent.hub.place import Place, place_of
 from agent.hub.roles import Role
-from agent.hub.shapes import event_shape, label_shape
+from agent.hub.shapes import event_shape, issue_shape, label_shape
 
 COLOR = re.compile(r"[0-9A-Fa-f]{6}")
 DESCRIPTION_LIMIT = 100
@@ -128,6 +128,18 @@ def timeline(call: Call) -> Answer:
     return _events(call, "timeline", with_comments=True)
 
 
+def event(call: Call) -> Answer:
+    """One event. PyGithub asks for it when a field is read that this kind of event does not have."""
+    place = place_of(call)
+    found = event_with(call.sql, call.number("event_id"))
+    issue = issue_with(call.sql, found.issue_id) if found else None
+    if found is None or issue is None or found.comment_id or issue.repository_id != place.repository.id:
+        raise not_found()
+    told = event_shape(call.sql, call.urls, place, issue, found)
+    told.pop("state_reason", None)
+    return Answer({**told, "issue": issue_shape(call.sql, call.urls, place, issue)})
+
+
 def _events(call: Call, name: str, *, with_comments: bool) -> Answer:
     place = place_of(call)
     issue = issue_at(call, place, follow=False)
@@ -166,7 +178,7 @@ def _color(call: Call) -> str | None:
     return color.lower() if color else None
 
 
-ISSUE = "/issues/{number}"
+ISSUE = "/issues/{number:int}"
 ROUTES = (
     Route("GET", "/labels", of_repository),
     Route("POST", "/labels", create, writes=True),
@@ -178,6 +190,7 @@ ROUTES = (
     Route("PUT", f"{ISSUE}/labels", replace_all, writes=True),
     Route("DELETE", f"{ISSUE}/labels", remove_all, writes=True),
     Route("DELETE", f"{ISSUE}/labels/{{name:path}}", remove, writes=True),
+    Route("GET", "/issues/events/{event_id}", event),
     Route("GET", f"{ISSUE}/events", events),
     Route("GET", f"{ISSUE}/timeline", timeline),
 )

@@ -28,16 +28,8 @@ LINKS = (
     " subscribers_url:/subscribers subscription_url:/subscription tags_url:/tags teams_url:/teams"
     " trees_url:/git/trees{/sha} hooks_url:/hooks"
 )
-ZEROS = [
-    "forks_count",
-    "stargazers_count",
-    "watchers_count",
-    "forks",
-    "watchers",
-    "size",
-    "subscribers_count",
-    "network_count",
-]
+COUNTS = ("forks", "stargazers", "watchers", "subscribers", "network")
+ZEROS = (*(f"{name}_count" for name in COUNTS), "forks", "watchers", "size")
 FALSE = ["fork", "has_projects", "has_wiki", "has_pages", "has_discussions", "archived", "disabled"]
 ABSENT = ["description", "mirror_url", "homepage", "language", "license"]
 

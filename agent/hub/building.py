@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.hub.git import GitError, git
+from agent.hub.git import GitError, git, look_up
 
 ZERO = "0" * 40
 
@@ -49,7 +49,13 @@ def write_tree(path: Path, base: str | None, leaves: Sequence[Leaf]) -> str:
             lines.append(f"{mode} {leaf.sha or ZERO}\t{leaf.path}\0")
         told = "".join(lines).encode()
         git(path, "update-index", "-z", "--index-info", stdin=told, environment=index)
-        return git(path, "write-tree", environment=index).decode().strip()
+        made = git(path, "write-tree", environment=index).decode().strip()
+    # git leaves out a path that it finds suspicious, with a warning only.
+    wanted = [leaf for leaf in leaves if leaf.sha]
+    for leaf, found in zip(wanted, look_up(path, [f"{made}:{leaf.path}" for leaf in wanted]), strict=True):
+        if found is None and leaf.kind != "commit":
+            raise GitError(f"path {leaf.path!r} cannot be in a tree")
+    return made
 
 
 def write_commit(path: Path, tree: str, parents: Sequence[str], message: str, people: dict[str, str]) -> str:

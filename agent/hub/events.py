@@ -41,7 +41,16 @@ def record(
     )
 
 
+def event_with(sql: sqlite3.Connection, event_id: int) -> Event | None:
+    row = sql.execute("SELECT * FROM events WHERE id = ?", (event_id,)).fetchone()
+    return _event(row) if row else None
+
+
 def events_of(sql: sqlite3.Connection, issue_id: int) -> list[Event]:
     """Oldest first, with comments as events."""
     rows = sql.execute("SELECT * FROM events WHERE issue_id = ? ORDER BY id", (issue_id,))
-    return [Event(*(row[name] for name in Event.__dataclass_fields__)) for row in rows]
+    return [_event(row) for row in rows]
+
+
+def _event(row: sqlite3.Row) -> Event:
+    return Event(*(row[name] for name in Event.__dataclass_fields__))

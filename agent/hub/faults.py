@@ -1,7 +1,7 @@
 """Trouble on purpose, for tests of clients: an answer that is lost, late or wrong though the write happened.
 
-Only a hub that was started with a `Faults` object has this; without one there is no code on the way and no
-address that reaches it. A fault waits for its request, happens once (or `times`) and is gone.
+Only a hub that was started with it (`around=`, `--test-faults`) has this; otherwise there is no code on the
+way and no address that reaches it. A fault waits for its request, happens once (or `times`) and is gone.
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ class Faults:
                     self._happened.append(fault)
                     return fault
         return None
+
+
+def ordered_from_outside(app: ASGIApp) -> ASGIApp:
+    """The application with faults that another process orders at `/_faults`."""
+    return with_faults(app, Faults(), has_address=True)
 
 
 def with_faults(app: ASGIApp, faults: Faults, *, has_address: bool = False) -> ASGIApp:

@@ -14,11 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIMIT_S = 60.0
+SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",  # a program's name otherwise, which even diff-tree runs
+    "core.fsync=objects,reference",
+    "core.quotePath=false",
+    "gc.auto=0",
+)
 SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 SHORT = re.compile(r"[0-9a-f]{4,64}")
-REF = re.compile(
-    r"(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]{0,250}"
-)
+REFUSED = r"\x00-\x20\x7f~^:?*\[\\\ud800-\udfff"
+REF = re.compile(rf"(?!.*(\.\.|@\{{|//|/\.|/-|\.lock(/|$)))[^{REFUSED}/.-][^{REFUSED}]{{0,250}}")
 
 
 class GitError(Exception):
@@ -49,17 +55,11 @@ def git(
         "GIT_NO_REPLACE_OBJECTS": "1",
         "LC_ALL": "C",
     }
-    settings = (
-        "core.hooksPath=/dev/null",
-        "gc.auto=0",
-        "core.fsync=objects,reference",
-        "core.quotePath=false",
-    )
     command = [
         "git",
         "-C",
         str(path),
-        *(part for setting in settings for part in ("-c", setting)),
+        *(part for setting in SETTINGS for part in ("-c", setting)),
         *arguments,
     ]
     try:

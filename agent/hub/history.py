@@ -39,7 +39,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file between two trees. Lines are 0 for a binary file; `sha` is the blob, of the old one if removed."""
+    """A file between two trees. Lines are 0 for a binary file; `sha` is the blob, the old one if removed."""
 
     path: str
     status: str

@@ -14,10 +14,12 @@ from typing import Any
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from mdit_py_plugins.tasklists import tasklists_plugin
 
 LIMIT = 65_536
+DONE = "<input type=checkbox disabled checked>"
+BOXES = {"[ ] ": "<input type=checkbox disabled>", "[x] ": DONE, "[X] ": DONE}
 TAGS = frozenset(
     re.findall(
         r"\w+",
@@ -48,11 +50,23 @@ def rendered(text: str) -> str:
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    markdown.use(tasklists_plugin)
+    markdown.core.ruler.after("inline", "tasks", _tasks)
     markdown.add_render_rule("image", _picture_as_link)
     for name in ("th_open", "td_open"):
         markdown.add_render_rule(name, _aligned)
     return markdown
+
+
+def _tasks(state: StateCore) -> None:
+    """`[ ]` and `[x]` at the start of a list item become boxes. (The usual plugin is quadratic.)"""
+    before = ("list_item_open", "paragraph_open")
+    for first, second, token in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if (first.type, second.type) != before or not token.children or token.content[:4] not in BOXES:
+            continue
+        text = token.children[0]
+        if text.type == "text" and text.content.startswith(token.content[:4]):
+            text.content = text.content[3:]
+            token.children.insert(0, Token("html_inline", "", 0, content=BOXES[token.content[:4]]))
 
 
 def _picture_as_link(

@@ -33,7 +33,6 @@ from starlette.types import ASGIApp
 from agent.hub.admin import Admin
 from agent.hub.app import Server, Settings, now_utc
 from agent.hub.database import Database
-from agent.hub.faults import Faults, with_faults
 from agent.hub.rate import PEOPLE_LIMIT, Rates
 from agent.hub.urls import REST, Urls
 
@@ -66,11 +65,13 @@ class Hub:
         *,
         listen: Listen | None = None,
         rate_limit: int = PEOPLE_LIMIT,
-        faults: Faults | None = None,
-        has_fault_address: bool = False,
+        around: Callable[[ASGIApp], ASGIApp] | None = None,
         clock: Callable[[], datetime] = now_utc,
     ) -> None:
-        """Binds the address, but serves nothing yet. Raises ServeError and DatabaseError."""
+        """Binds the address, but serves nothing yet. `around` wraps the application: tests look in there.
+
+        Raises ServeError and DatabaseError.
+        """
         self._lock = _locked(path)
         try:
             self._socket = _bound(listen or Listen())
@@ -85,8 +86,7 @@ class Hub:
         urls = Urls(self.address)
         hosts = tuple(dict.fromkeys((*LOOPBACK_NAMES, urlsplit(self.address).hostname or LOOPBACK)))
         app: ASGIApp = Server(self._database, Settings(urls, hosts, clock), Rates(rate_limit)).application()
-        if faults is not None:
-            app = with_faults(app, faults, has_address=has_fault_address)
+        app = around(app) if around else app
         config = uvicorn.Config(
             app,
             http="h11",
