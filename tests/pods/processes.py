@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -43,13 +44,13 @@ time.sleep(1000)
 def stubborn(pid_file: Path) -> str:
     """A shell command that leaves a process behind: it ignores TERM, is in a session of its own, and its
     parent is gone when the command ends. Its id is in `pid_file` by then."""
-    return f"{sys.executable} -S -c '{STUBBORN}' {pid_file} adopted"
+    return f"{shlex.quote(sys.executable)} -S -c '{STUBBORN}' {pid_file} adopted"
 
 
 def stubborn_child(pid_file: Path) -> str:
     """The same, except that its parent lives on in the background."""
     wait = f"while [ ! -e {pid_file} ]; do sleep 0.01; done"
-    return f"{sys.executable} -S -c '{STUBBORN}' {pid_file} child & {wait}"
+    return f"{shlex.quote(sys.executable)} -S -c '{STUBBORN}' {pid_file} child & {wait}"
 
 
 def eventually(claim: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
