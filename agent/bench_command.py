@@ -61,7 +61,7 @@ def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
         left = job.cancel(shell, spec.paths).left
         if left:
             raise PodError(f"processes {left} of {spec.name} would not end") from None
-    result = _stored(Path(spec.paths.root))
+    result = stored(Path(spec.paths.root))
     print(json_text(result) if as_json else report_text(result), end="")
     print(f"\npaceline: {spec.paths.root}", file=sys.stderr)
     if status == 0 and result.error:
@@ -167,7 +167,7 @@ class _Ended:
         return isinstance(job.observe(self._shell, self._spec.paths), job.Lost)
 
 
-def _stored(folder: Path) -> Result:
+def stored(folder: Path) -> Result:
     """The result of a job that has ended, written into its folder beside the runs."""
     result = result_of(folder)
     write_whole(folder / RESULT, json_text(result))

@@ -11,18 +11,33 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from bench.metrics import near_miss
-from bench.plan import BASELINE, Arm, Plan, Recipe, Value, digest_of
+from bench.plan import BASELINE, DEFAULT_LOSS_BAND, Arm, Plan, Recipe, Value, digest_of
 from bench.score import CriterionError, check_arms, parse_criterion
 
 from agent.config import NAME, parse_recipes
 from agent.errors import TaskError
-from agent.repository import CONFIG, Repository
+from agent.repository import CONFIG
 
 OPTIMIZED = "optimized"
 MOST_REPLICATES = 100
 TEXT_VALUE = re.compile(r"[A-Za-z0-9._/+=@,][A-Za-z0-9 ._/:+=@,-]{0,199}")
+
+
+class Source(Protocol):
+    """Where recipes, held-out rows and commits come from. Both methods raise TaskError."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def where(self) -> str: ...
+
+    def commit_of(self, revision: str) -> str: ...
+
+    def bytes_of(self, path: str) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,8 @@ class Request:
     arms: Sequence[str] = ()  # NAME=REV,key=value,...
     replicates: int = 3
     requires: Sequence[str] = ()
+    loss_band: float | None = None
+    task: str = ""  # digest of the issue's task; for a command line, of what was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,7 @@ class Planned:
     eval_rows: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def plan_for(request: Request, repository: Repository) -> Planned:
+def plan_for(request: Request, repository: Source) -> Planned:
     """Raises TaskError."""
     known = parse_recipes(_config_of(repository), CONFIG)
     recipes, eval_rows = _recipes(request.recipes, known, repository)
@@ -54,29 +71,28 @@ def plan_for(request: Request, repository: Repository) -> Planned:
         raise TaskError(f"--replicates {request.replicates}: from 1 to {MOST_REPLICATES}")
     plan = Plan(
         repo=repository.name,
-        task=digest_of(
-            {"request": [*request.recipes], "arms": [*request.arms], "require": [*request.requires]}
-        ),
+        task=request.task or digest_of({"recipes": [*request.recipes], "require": [*request.requires]}),
         recipes=recipes,
         arms=arms,
         replicates=request.replicates,
+        loss_band=DEFAULT_LOSS_BAND if request.loss_band is None else request.loss_band,
     )
     return Planned(_with_criteria(plan, request.requires), eval_rows)
 
 
-def _config_of(repository: Repository) -> str:
+def _config_of(repository: Source) -> str:
     try:
         return repository.bytes_of(CONFIG).decode()
     except TaskError:
         raise TaskError(
-            f"no {CONFIG} in {repository.root}: write one, or see `paceline target PATH`"
+            f"no {CONFIG} in {repository.where}: write one, or see `paceline target PATH`"
         ) from None
     except UnicodeDecodeError:
         raise TaskError(f"{CONFIG} is not UTF-8") from None
 
 
 def _recipes(
-    names: Sequence[str], known: Mapping[str, Recipe], repository: Repository
+    names: Sequence[str], known: Mapping[str, Recipe], repository: Source
 ) -> tuple[tuple[Recipe, ...], dict[str, bytes]]:
     recipes, eval_rows = [], {}
     for name in dict.fromkeys(names):
@@ -90,7 +106,7 @@ def _recipes(
     return tuple(recipes), eval_rows
 
 
-def _arms(request: Request, recipes: Sequence[Recipe], repository: Repository) -> tuple[Arm, ...]:
+def _arms(request: Request, recipes: Sequence[Recipe], repository: Source) -> tuple[Arm, ...]:
     given = {BASELINE: request.baseline, OPTIMIZED: request.optimized}
     arms = [Arm(name, repository.commit_of(revision)) for name, revision in given.items()]
     for text in request.arms:

@@ -17,7 +17,7 @@ from bench.tables import Table
 from agent.result import Result
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 LONGEST_CELL = 300
 _SPECIAL = re.compile(
@@ -38,7 +38,8 @@ def report_text(result: Result) -> str:
         }
         for recipe in plan.recipes
     ]
-    return _template().render(
+    template = environment_of_templates().get_template("report.md.j2")
+    return template.render(
         result=result,
         plan=plan,
         judgement=judgement,
@@ -49,7 +50,8 @@ def report_text(result: Result) -> str:
 
 
 @cache
-def _template() -> Template:
+def environment_of_templates() -> Environment:
+    """Jinja2 over `templates/`, with the filters that keep foreign text harmless."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -61,9 +63,15 @@ def _template() -> Template:
         autoescape=False,  # noqa: S701 - Markdown, not HTML: `text` and `table` escape
     )
     environment.filters["text"] = escaped
+    environment.filters["code"] = in_code
     environment.filters["table"] = table_text
     environment.filters["written"] = written
-    return environment.get_template("report.md.j2")
+    return environment
+
+
+def in_code(text: str) -> str:
+    """Foreign text for a code span: one line, no backtick."""
+    return " ".join(str(text).split()).replace("`", "'")[:LONGEST_CELL]
 
 
 def escaped(text: str) -> str:

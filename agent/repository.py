@@ -27,6 +27,10 @@ class Repository:
     is_bare: bool
 
     @property
+    def where(self) -> str:
+        return str(self.root)
+
+    @property
     def name(self) -> str:
         return self.root.name.removesuffix(".git") or "repository"
 

@@ -32,7 +32,10 @@ HOST = "host.json"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`host` is what the runs were made on; `ended` how the job ended, None where it has not."""
+    """`host` is what the runs were made on; `ended` how the job ended, None where it has not.
+
+    `environments` are the installed packages by digest, `history` commits and changed files by arm.
+    """
 
     folder: Path
     plan: Plan
@@ -41,6 +44,8 @@ class Result:
     host: Mapping[str, Any]
     ended: Mapping[str, Any] | None
     error: str
+    environments: Mapping[str, Any]
+    history: Mapping[str, Any]
 
     @property
     def device(self) -> str:
@@ -63,7 +68,17 @@ def result_of(folder: Path) -> Result:
     host = _json_of(folder / HOST) or {}
     error = (_json_of(paths.runs / "error.json") or {}).get("text", "")
     judgement = judge(plan, runs, device=str(host.get("device", "")))
-    return Result(folder, plan, tuple(runs), judgement, host, _json_of(paths.exit), error)
+    return Result(
+        folder=folder,
+        plan=plan,
+        runs=tuple(runs),
+        judgement=judgement,
+        host=host,
+        ended=_json_of(paths.exit),
+        error=error,
+        environments=_json_of(paths.runs / "environments.json") or {},
+        history=_json_of(paths.runs / "history.json") or {},
+    )
 
 
 def _json_of(path: Path) -> dict[str, Any] | None:

@@ -40,6 +40,22 @@ with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
 print(json.dumps(answer))
 """
 """Runs before there is a supervisor in the job folder: the bundle brings it along."""
+_BRING = """
+import runpy, sys, tempfile
+with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
+    file.write(sys.stdin.buffer.read())
+    file.flush()
+    sys.argv = [file.name, *sys.argv[1:]]
+    runpy.run_path(file.name, run_name="__main__")
+"""
+"""A question to the machine that needs no job folder: the supervisor travels with it."""
+
+
+def bring(shell: Shell, archive: bytes, argv: list[str]) -> Mapping[str, Any]:
+    """Runs one subcommand of a supervisor that is not there yet. Raises PodError."""
+    return _answer(
+        shell.run([shell.python, "-I", "-S", "-c", _BRING, *argv], stdin=archive, timeout_s=TIMEOUT_S)
+    )
 
 
 def ask(shell: Shell, paths: Paths, argv: list[str], timeout_s: float = TIMEOUT_S) -> Mapping[str, Any]:

@@ -251,3 +251,10 @@ def _exit_of(record: Mapping[str, Any]) -> Exit:
         left=tuple(record["left"]),
         detail=record["detail"],
     )
+
+
+def is_free(shell: Shell, machine: PurePosixPath | Path, slot: str) -> bool:
+    """Whether nobody holds the slot now; only `take` decides. Raises PodError."""
+    argv = ["lease", "show", "--machine", str(machine), "--slot", slot]
+    leases = answers.bring(shell, supervisor_archive(), argv)["leases"]
+    return all(lease["held_because"] is None for lease in leases)

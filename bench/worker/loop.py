@@ -71,6 +71,11 @@ def _prepare(work: Work, mirror: Mirror, trees: Path) -> None:
             check_packages(work.environments[recipe.env, arm.commit].python, recipe.need.packages)
     described = {environment.digest: environment.packages for environment in work.environments.values()}
     write_json(work.runs / "environments.json", described)
+    baseline, *others = work.plan.arms
+    write_json(
+        work.runs / "history.json",
+        {arm.name: mirror.history(baseline.commit, arm.commit) for arm in others},
+    )
 
 
 def _warm_up(work: Work) -> None:

@@ -19,6 +19,7 @@ from bench.worker.files import locked
 
 FETCH_LIMIT_S = 600.0
 LOCAL_LIMIT_S = 120.0
+MOST_LISTED = 200
 
 
 class SourceError(Exception):
@@ -107,6 +108,25 @@ class Mirror:
         link = (folder / ".git").read_text(encoding="utf-8")
         return Worktree(folder, commit, self, link)
 
+    def history(self, base: str, tip: str) -> dict[str, object]:
+        """The commits of `tip` that `base` does not have, oldest first, and the lines that differ by file.
+
+        {"commits": [{"id", "subject"}], "files": [{"path", "added", "removed"}]}; lines are None for a
+        binary file. Both lists are bounded.
+        """
+        where = ("--git-dir", str(self.path))
+        log = git(*where, "log", "--reverse", "--format=%H%x09%s", f"{base}..{tip}", with_settings=False)
+        stat = git(*where, "diff", "--numstat", "-z", "--no-renames", base, tip, with_settings=False)
+        commits = [line.partition("\t") for line in log.splitlines()]
+        files = [entry.split("\t", 2) for entry in stat.split("\0") if entry]
+        return {
+            "commits": [{"id": one, "subject": subject} for one, _, subject in commits[:MOST_LISTED]],
+            "files": [
+                {"path": path, "added": _count(added), "removed": _count(removed)}
+                for added, removed, path in files[:MOST_LISTED]
+            ],
+        }
+
     def drop_worktree(self, worktree: Worktree) -> None:
         with locked(self._lock):
             _delete(worktree.folder)
@@ -161,6 +181,10 @@ class Worktree:
         )
         found = pattern.search(file.read_text(encoding="utf-8", errors="replace"))
         return found[1] if found else ""
+
+
+def _count(lines: str) -> int | None:
+    return None if lines == "-" else int(lines)
 
 
 def _delete(folder: Path) -> None:

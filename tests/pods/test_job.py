@@ -328,7 +328,8 @@ def test_supervisor_and_owner_killed_together_leave_nothing_after_a_cancel(
 def test_orphans_of_a_killed_run_owner_are_ended_while_the_worker_goes_on(
     shell: LocalShell, launched: Launch, pyz: Path, tmp_path: Path, ids_to_end: list[int]
 ) -> None:
-    own = f"{shlex.quote(sys.executable)} -I -S {shlex.quote(str(pyz))} own --log runlog --log-limit-b 9999 --started started --"
+    options = "--log runlog --log-limit-b 9999 --started started"
+    own = f"{shlex.quote(sys.executable)} -I -S {shlex.quote(str(pyz))} own {options} --"
     script = f'{own} sh -c "$SUBJECT" & echo $! > inner.tmp; mv inner.tmp inner; wait; exec sleep 1000'
     spec = launched("sh", "-c", script, env={"SUBJECT": f"{stubborn(tmp_path / 'pid')}; sleep 1000"})
     ids_to_end.append(pid := pid_in(tmp_path / "pid"))

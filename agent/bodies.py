@@ -1,0 +1,258 @@
+"""What the agent says, one function a marker: from data to text and payload. Pure but for the templates.
+
+Progress text is made from the state alone. Results and verdict are made from a Result, which exists only
+where there are stored runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bench import tables
+from bench.plan import Plan
+from bench.tables import Table
+
+from agent.decide import Progress
+from agent.follow import duration_text
+from agent.ledger import State
+from agent.report import environment_of_templates
+from agent.result import Result
+from agent.task import Problems, Task
+
+STEPS = ("task understood", "plan approved", "runs measured", "results posted", "verdict posted")
+DONE_BY_STAGE = {"blocked": 0, "waiting": 1, "approved": 2, "intent": 2, "running": 2, "stopped": 0}
+TITLES = {
+    "blocked": "Status: waiting for an answer",
+    "waiting": "Status: waiting for approval",
+    "approved": "Status: approved, next in line",
+    "intent": "Status: starting",
+    "running": "Status: measuring",
+    "stopped": "Status: stopped",
+    "done": "Status: this plan has its verdict",
+}
+MINUTES_UNKNOWN = "not known before the first runs have ended"
+
+
+def progress_text(action: Progress, task: Task | None, live: str = "") -> str:
+    """The text of a progress marker."""
+    state = action.state
+    done = len(STEPS) if state.stage == "done" else DONE_BY_STAGE[state.stage]
+    plan = action.planned.plan if action.planned else None
+    return _rendered(
+        "comments/progress.md.j2",
+        title=TITLES[state.stage],
+        where=_where(state),
+        live=(live or "starting") if state.stage in ("intent", "running") else "",
+        understood=_understood(plan, state, task) if plan else (),
+        problems=action.problems.found if isinstance(action.problems, Problems) else (),
+        blocker=state.note if state.stage in ("blocked", "waiting", "stopped") else "",
+        done=STEPS[:done],
+        left=STEPS[done:],
+        eta=_eta(state, plan),
+    )
+
+
+def _where(state: State) -> str:
+    match state.stage:
+        case "blocked":
+            return "the task is not clear yet"
+        case "waiting":
+            return f"plan `{state.plan[:12]}` waits for approval"
+        case "approved":
+            again = (
+                f", after {state.closed} attempt{'s' * (state.closed > 1)} without result"
+                if state.closed
+                else ""
+            )
+            return f"plan `{state.plan[:12]}` is approved ({state.approved_by}){again}"
+        case "intent" | "running":
+            assert state.intent is not None, "a job that runs has an intent"
+            intent = state.intent
+            return (
+                f"plan `{state.plan[:12]}`, attempt {intent.attempt}, pod `{intent.pod}`,"
+                f" slot `{intent.slot}`, job `{intent.job}`, ends by {intent.hard_end} at the latest"
+            )
+        case "stopped":
+            return "nothing runs any more, everything is freed"
+        case _:
+            return "nothing is left to do"
+
+
+def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
+    runs = sum(len(arms) for _, _, arms in plan.rounds())
+    lines = [f"{arm.name}: `{arm.commit[:12]}`{_params(arm.params)}" for arm in plan.arms]
+    lines += [f"recipes: {', '.join(recipe.name for recipe in plan.recipes)}"]
+    lines += [f"{plan.replicates} replicates, {runs} runs, at most {_limit(plan)}"]
+    lines += [f"criterion: `{criterion.text}` ({criterion.arm})" for criterion in plan.criteria]
+    if task is not None and task.changes:
+        lines += [f"{len(task.changes)} changes listed, {len(task.unchanged)} things that must not change"]
+    return (*lines, f"plan `{state.plan[:12]}`")
+
+
+def _params(params: Mapping[str, Any]) -> str:
+    from bench.plan import written
+
+    return "".join(f", {key} = {written(value)}" for key, value in params.items())
+
+
+def _limit(plan: Plan) -> str:
+    return duration_text(sum(recipe.limit_s for _, recipe, arms in plan.rounds() for _ in arms))
+
+
+def _eta(state: State, plan: Plan | None) -> str:
+    if state.stage in ("blocked", "waiting", "stopped"):
+        return "none while this waits"
+    if state.stage == "done":
+        return "it is there"
+    return f"{MINUTES_UNKNOWN}; at most {_limit(plan)} from the start" if plan else MINUTES_UNKNOWN
+
+
+def results_text(result: Result, gpu_hours: float) -> str:
+    plan, runs = result.plan, result.runs
+    history = result.history
+    return _rendered(
+        "comments/results.md.j2",
+        plan=plan,
+        recipes=[
+            {
+                "name": recipe.name,
+                "metrics": tables.metric_table(recipe, plan, result.judgement),
+                "phases": tables.phase_table(recipe, plan, runs),
+                "choices": tables.choice_table(recipe, plan, runs),
+                "runs": tables.run_table(recipe, runs),
+            }
+            for recipe in plan.recipes
+        ],
+        arms=plan.arms,
+        environment=environment_lines(result),
+        history=[
+            {"name": arm.name, "commits": history[arm.name]["commits"], "diff": _diff(history[arm.name])}
+            for arm in plan.arms
+            if arm.name in history and not arm.params
+        ],
+        time=time_lines(result, gpu_hours),
+        deviations=deviations(result),
+    )
+
+
+def _diff(history: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (file["path"], *("-" if file[key] is None else str(file[key]) for key in ("added", "removed")))
+        for file in history["files"]
+    )
+    return Table("diff", ("file", "lines added", "lines removed"), rows)
+
+
+def environment_lines(result: Result) -> tuple[str, ...]:
+    """Device, interpreter and the versions that matter, as code spans: nothing in them is markup."""
+    lines = [f"device: {result.device or 'not known'}, kernel `{result.host.get('kernel', '?')}`"]
+    for digest, described in result.environments.items():
+        names = (
+            "torch",
+            "transformers",
+            "trl",
+            "peft",
+            "accelerate",
+            "datasets",
+            "flash_attn",
+            "liger_kernel",
+        )
+        packages = [
+            p for p in described.get("packages", ()) if p.partition("==")[0].replace("-", "_") in names
+        ]
+        lines.append(f"environment `{digest}`: Python `{described.get('python')}`, `{'`, `'.join(packages)}`")
+    return tuple(lines)
+
+
+def time_lines(result: Result, gpu_hours: float) -> tuple[str, ...]:
+    spent_s = _spent_s(result)
+    subject_s = sum(run.wall_s or 0.0 for run in result.runs)
+    return (
+        f"{len(result.runs)} runs, {duration_text(subject_s)} in the measured processes",
+        f"{spent_s / 3600:.3f} GPU-hours of slot time from start to end, budget {gpu_hours:g}",
+    )
+
+
+def _spent_s(result: Result) -> float:
+    ended = result.ended or {}
+    begin, end = ended.get("begin_monotonic_s"), ended.get("end_monotonic_s")
+    return float(end - begin) if begin is not None and end is not None else 0.0
+
+
+def deviations(result: Result) -> tuple[str, ...]:
+    """What went otherwise than planned: runs that did not end well, runs that are missing."""
+    found = [
+        f"{run.recipe} replicate {run.replicate}, {run.arm}: {run.outcome}: {run.reason}"
+        for run in result.runs
+        if run.outcome not in ("ok", "no trainer")
+    ]
+    planned = sum(len(arms) for _, _, arms in result.plan.rounds())
+    if len(result.runs) < planned:
+        found.append(f"{planned - len(result.runs)} of {planned} planned runs were not made")
+    return tuple(found)
+
+
+def verdict_text(result: Result, task: Task | None) -> str:
+    judgement = result.judgement
+    return _rendered(
+        "comments/verdict.md.j2",
+        judgement=judgement,
+        criteria=tables.criteria_table(judgement),
+        parities=tables.parity_table(judgement),
+        changes=_changes(task),
+    )
+
+
+def _changes(task: Task | None) -> Table | None:
+    if task is None or not task.changes:
+        return None
+    why = "NOT MEASURED: this run measures all changes together"
+    rows = tuple((one.name, one.place, one.change, one.expected, why) for one in task.changes)
+    return Table("changes", ("#", "place", "change", "promised", "score"), rows)
+
+
+def results_payload(result: Result) -> dict[str, Any]:
+    """Plan and digests; the figures are in the text, and in the raw runs that the digests stand for."""
+    return {
+        "schema": 1,
+        "plan": result.plan.hash,
+        "runs": [
+            [run.recipe, run.replicate, run.arm, run.outcome, run.files.get("exit.json", "")[:16]]
+            for run in result.runs
+        ],
+        "comparisons": [
+            [c.recipe, c.arm, c.metric, c.ratio, c.low, c.high, c.n, c.proven]
+            for c in result.judgement.comparisons
+            if c.metric
+            in ("job_tokens_per_s", "tokens_per_s", "end_to_end_s", "peak_memory_b", "heldout_loss")
+        ],
+    }
+
+
+def verdict_payload(result: Result) -> dict[str, Any]:
+    verdict = result.judgement.verdict
+    return {
+        "schema": 1,
+        "plan": result.plan.hash,
+        "outcome": verdict.outcome,
+        "rule": verdict.rule,
+        "arms": {name: arm.outcome for name, arm in result.judgement.arms.items()},
+        "criteria": [[s.text, s.arm, s.score] for s in result.judgement.criteria],
+    }
+
+
+def note_text(title: str, lines: tuple[str, ...], advice: str) -> str:
+    return _rendered("comments/note.md.j2", title=title, lines=lines, advice=advice)
+
+
+def hard_end(now: datetime, limit_s: float) -> str:
+    return datetime.fromtimestamp(now.timestamp() + limit_s, UTC).isoformat(timespec="seconds")
+
+
+def _rendered(name: str, **values: object) -> str:
+    text = environment_of_templates().get_template(name).render(**values)
+    lines = [line.rstrip() for line in text.strip().split("\n")]
+    kept = [line for n, line in enumerate(lines) if line or (n and lines[n - 1])]
+    return "\n".join(kept)

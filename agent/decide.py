@@ -1,0 +1,349 @@
+"""One table: from everything that is known of one issue to the one next step. Pure, level-triggered.
+
+Rows are tried in order, the first that answers decides. Nothing here remembers: the issue, its ledger, the
+plan and the job are looked at anew each time, so an agent that was killed anywhere carries on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pods.job import Absent, Finished, Lost, Observation, Prepared, Running, Unreachable
+
+from agent.ledger import Intent, Ledger, State
+from agent.planning import Planned
+from agent.task import Problems, Task
+from agent.tracker import Gone, Issue
+
+ATTEMPTS = 3
+LIVE_EVERY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A task that cannot become a plan: one line why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved the plan, in words that stand on the issue; or why nobody has."""
+
+    is_given: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of one issue now. `body` is the digest of its text. `asked`, `planned` and `approval` are
+    read only where a row may need them; `observed` only where there is an intent."""
+
+    issue: Issue | Gone
+    is_tagged: bool
+    body: str
+    ledger: Ledger
+    now: datetime
+    asked: Task | Problems | None = None
+    planned: Planned | Refused | None = None
+    approval: Approval | None = None
+    observed: Observation | None = None
+    is_slot_free: bool = True
+    live: str = ""
+
+    @property
+    def state(self) -> State | None:
+        return self.ledger.state
+
+    @property
+    def is_wanted(self) -> bool:
+        is_open = isinstance(self.issue, Issue) and self.issue.is_open
+        return is_open and self.is_tagged and not self.ledger.is_cancelled(self.body)
+
+    @property
+    def why_unwanted(self) -> str:
+        if isinstance(self.issue, Gone):
+            return f"the issue was {self.issue.why}"
+        if not self.issue.is_open:
+            return "the issue was closed"
+        return "it was cancelled" if self.is_tagged else "the label was taken off"
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Say once that a marker of our own account does not hold."""
+
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Post the next progress marker with this state. `problems` are the blockers that it lists."""
+
+    state: State
+    problems: Problems | None = None
+    planned: Planned | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intend:
+    """Post an intent for the next attempt; where and under which name is the performer's to fill in."""
+
+    state: State
+    planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Take the lease of the intent and start its job; each part may have been done already."""
+
+    state: State
+    intent: Intent
+    planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the job of the intent and everything of it, then say so where it can be said."""
+
+    state: State
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Rewrite the live line of the newest progress."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Judge the runs of the job and post the results."""
+
+    state: State
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Post the verdict of the results that are on the issue, then fold what it supersedes."""
+
+    state: State
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Post that no attempt came to a result."""
+
+    state: State
+    why: str
+
+
+Action = Rest | Park | Progress | Intend | Launch | Stop | Refresh | Results | Verdict | Fail
+Row = tuple[str, Callable[[Situation], Action | None]]
+
+
+def decide(situation: Situation) -> Action:
+    """The one next step."""
+    for _, row in ROWS:
+        action = row(situation)
+        if action is not None:
+            return action
+    return Rest("nothing is due")
+
+
+def needs(situation: Situation) -> frozenset[Literal["plan", "approval", "job"]]:
+    """What has to be read before this can be decided; for an issue at rest nothing."""
+    state = situation.state
+    if not situation.is_wanted or situation.ledger.broken:
+        return frozenset({"job"}) if state and state.intent else frozenset()
+    if state is None or state.body != situation.body:
+        return frozenset({"plan", "approval", "job"})
+    match state.stage:
+        case "waiting":
+            return frozenset({"plan", "approval"})
+        case "approved":
+            return frozenset({"plan"})
+        case "intent" | "running":
+            return frozenset({"job"})
+        case "stopped" if _may_start_again(state):
+            return frozenset({"plan", "approval"})
+        case _:
+            return frozenset()
+
+
+# The rows.
+
+
+def _broken(now: Situation) -> Action | None:
+    if not now.ledger.broken:
+        return None
+    notes = [said.marker.payload.get("broken") for said in now.ledger.all_of("note")]
+    if list(now.ledger.broken) in notes:
+        return Rest("parked: a marker of our own account does not hold")
+    return Park(now.ledger.broken)
+
+
+def _unwanted(now: Situation) -> Action | None:
+    if now.is_wanted:
+        return None
+    state = now.state
+    if state is None or state.stage in ("stopped", "done", "blocked") or _has_verdict(now):
+        return Rest(now.why_unwanted)
+    stopped = replace(state, stage="stopped", note=now.why_unwanted, body=now.body)
+    if state.intent is not None:
+        return Stop(stopped, state.intent)
+    return Progress(stopped) if isinstance(now.issue, Issue) else Rest(now.why_unwanted)
+
+
+def _edited(now: Situation) -> Action | None:
+    """A text that is new: understood, or asked about; a job goes on where the task is the same."""
+    state = now.state
+    if state is not None and state.body == now.body:
+        return None
+    is_same = state is not None and isinstance(now.asked, Task) and state.task == now.asked.digest
+    if state is not None and is_same and state.stage not in ("stopped", "blocked"):
+        return Progress(replace(state, body=now.body, note="the text was edited; the task is the same"))
+    if state is not None and state.intent is not None and state.stage in ("intent", "running"):
+        stopped = replace(state, stage="stopped", note="the task was edited", body="")
+        return Stop(stopped, state.intent)
+    return _understood(now)
+
+
+def _understood(now: Situation) -> Action:
+    fresh = State(stage="blocked", body=now.body)
+    if isinstance(now.asked, Problems):
+        return Progress(fresh, problems=now.asked)
+    assert isinstance(now.asked, Task), "the task is read before it is decided on"
+    if isinstance(now.planned, Refused):
+        return Progress(replace(fresh, task=now.asked.digest, note=now.planned.why))
+    assert isinstance(now.planned, Planned), "a task that was understood has a plan"
+    plan = now.planned.plan
+    state = replace(fresh, task=now.asked.digest, plan=plan.hash, stage="waiting")
+    if _has_verdict_for(now, plan.hash):
+        return Progress(replace(state, stage="done", note="this plan has its verdict already"))
+    if now.approval is not None and now.approval.is_given:
+        state = replace(state, stage="approved", approved_by=now.approval.words)
+    elif now.approval is not None:
+        state = replace(state, note=now.approval.words)
+    return Progress(state, planned=now.planned)
+
+
+def _wanted_again(now: Situation) -> Action | None:
+    """Closed and opened again, or labelled again: asked for anew, unless its attempts are used up."""
+    state = now.state
+    if state is None or state.stage != "stopped" or not _may_start_again(state):
+        return None
+    return _understood(now)
+
+
+def _may_start_again(state: State) -> bool:
+    return state.closed < ATTEMPTS
+
+
+def _waiting(now: Situation) -> Action | None:
+    state = now.state
+    if state is None or state.stage != "waiting":
+        return None
+    if isinstance(now.planned, Planned) and now.planned.plan.hash != state.plan:
+        return _understood(now)  # recipes or branches have moved on: the approval would be of something else
+    if now.approval is None or not now.approval.is_given:
+        return Rest("waiting for approval")
+    approved = replace(state, stage="approved", approved_by=now.approval.words, note="")
+    return Progress(approved, planned=now.planned if isinstance(now.planned, Planned) else None)
+
+
+def _approved(now: Situation) -> Action | None:
+    state = now.state
+    if state is None or state.stage != "approved":
+        return None
+    if not isinstance(now.planned, Planned):
+        why = now.planned.why if isinstance(now.planned, Refused) else "the plan cannot be read"
+        return Progress(replace(state, stage="blocked", note=why))
+    if now.planned.plan.hash != state.plan:
+        return _understood(now)
+    if not now.is_slot_free:
+        return Rest("waiting for a free slot")
+    return Intend(state, now.planned)
+
+
+def _intended(now: Situation) -> Action | None:
+    """There is an intent: its job is started, followed, read, or given up."""
+    state = now.state
+    if state is None or state.intent is None or state.stage not in ("intent", "running"):
+        return None
+    if _has_verdict(now):
+        return None
+    if now.ledger.results_for(state.plan) is not None:
+        return Verdict(state, state.intent)
+    match now.observed:
+        case Absent() | Prepared():
+            return _not_running(now, state, state.intent)
+        case Running():
+            return _running(now, state)
+        case Finished(exit=ended) if ended.outcome == "finished":
+            return Results(state, state.intent)
+        case Finished(exit=ended):
+            return _closed(state, f"the job ended: {ended.outcome}")
+        case Lost(why=why):
+            return _closed(state, f"the job was lost: {why}")
+        case Unreachable(why=why):
+            return Rest(f"the pod cannot be reached: {why}")
+        case None:
+            return Rest("the job was not looked at")
+
+
+def _not_running(now: Situation, state: State, intent: Intent) -> Action:
+    if now.now > datetime.fromisoformat(intent.hard_end):
+        return _closed(state, "the job did not start before its hard end")
+    if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
+        return _closed(state, "the plan has changed since its intent")
+    return Launch(state, intent, now.planned)
+
+
+def _running(now: Situation, state: State) -> Action:
+    if state.stage == "intent":
+        return Progress(replace(state, stage="running", note=""))
+    last = now.ledger.last_word
+    if last is None or now.now - last >= LIVE_EVERY:
+        return Refresh(now.live)
+    return Rest("the job runs")
+
+
+def _closed(state: State, why: str) -> Action:
+    """An attempt ended without a result. Failures of machine or network are tried again, a bounded number."""
+    closed = state.closed + 1
+    if closed >= ATTEMPTS:
+        return Fail(replace(state, stage="stopped", closed=closed, intent=None, note=why), why)
+    return Progress(replace(state, stage="approved", closed=closed, intent=None, note=why))
+
+
+def _has_verdict(now: Situation) -> bool:
+    return now.state is not None and bool(now.state.plan) and _has_verdict_for(now, now.state.plan)
+
+
+def _has_verdict_for(now: Situation, plan: str) -> bool:
+    return now.ledger.verdict_for(plan) is not None
+
+
+ROWS: tuple[Row, ...] = (
+    ("a marker of ours does not hold", _broken),
+    ("nobody wants it any more", _unwanted),
+    ("the text is new", _edited),
+    ("wanted again", _wanted_again),
+    ("waiting for approval", _waiting),
+    ("approved", _approved),
+    ("a job was intended", _intended),
+)

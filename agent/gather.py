@@ -1,0 +1,169 @@
+"""Looks at what the next step of one issue depends on; reads only, and only what a row may need."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from pods import job
+from pods.job import Absent, Observation, Prepared, Running
+from pods.paths import JobPaths
+from pods.shell import Shell
+
+from agent.approve import approval_of
+from agent.decide import Approval, Refused, Situation, needs
+from agent.errors import TaskError
+from agent.follow import Glance, duration_text
+from agent.ledger import Intent, Ledger, fold
+from agent.marker import Key, Place
+from agent.operator import Operator
+from agent.planning import Planned, Request, plan_for
+from agent.task import Problem, Problems, Task, parse_task
+from agent.tracker import Comment, Gone, Issue, Tracker, User
+from agent.tracker_source import TrackerSource
+
+DEFAULT_REPLICATES = 3
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The machine that measures: a shell to it, its slot, its folder of leases, the workspace for jobs."""
+
+    shell: Shell
+    slot: str
+    machine: Path
+    workspace: Path
+    host: dict[str, object]
+
+    def paths(self, name: str) -> JobPaths[Path]:
+        return JobPaths(self.workspace / "jobs" / name)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything that the agent works with, for one repository."""
+
+    tracker: Tracker
+    operator: Operator
+    keys: tuple[Key, ...]
+    bench: Bench
+    me: User
+    repository_id: int
+
+    def place(self, number: int) -> Place:
+        return Place(self.repository_id, number)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    situation: Situation
+    comments: tuple[Comment, ...]
+
+
+def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathered:
+    """Raises TrackerError, PodError."""
+    comments = () if isinstance(issue, Gone) else tuple(desk.tracker.comments(number))
+    ledger = fold(comments, desk.me, desk.place(number), desk.keys)
+    is_tagged = isinstance(issue, Issue) and desk.operator.label in issue.labels
+    body = digest_of_text(issue.body) if isinstance(issue, Issue) else ""
+    found = Situation(issue, is_tagged, body, ledger, now)
+    wanted = needs(found)
+    if "job" in wanted:
+        found = _with_job(desk, found)
+    if "plan" in wanted or isinstance(found.observed, Absent | Prepared):
+        found = _with_plan(desk, found)
+    if "approval" in wanted and isinstance(found.planned, Planned) and isinstance(issue, Issue):
+        found = replace(found, approval=_approval(desk, found.planned, found.asked, issue, comments))
+    if found.state is not None and found.state.stage == "approved":
+        found = replace(found, is_slot_free=_is_free(desk))
+    return Gathered(found, comments)
+
+
+def issues_with_jobs(desk: Desk) -> set[int]:
+    """Issues of this repository whose jobs have not ended: also those that nobody lists any more."""
+    head = re.escape(desk.tracker.repository.replace("/", "-"))
+    name = re.compile(rf"{head}-([0-9]+)-[0-9a-f]{{12}}-a[0-9]+")
+    folders = (desk.bench.workspace / "jobs").glob("*")
+    found = [(name.fullmatch(folder.name), folder) for folder in folders]
+    return {int(match[1]) for match, folder in found if match and not JobPaths(folder).exit.exists()}
+
+
+def digest_of_text(text: str) -> str:
+    return hashlib.sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
+
+
+def intent_of(ledger: Ledger) -> Intent | None:
+    return ledger.state.intent if ledger.state else None
+
+
+def _with_job(desk: Desk, found: Situation) -> Situation:
+    intent = intent_of(found.ledger)
+    if intent is None:
+        return found
+    observed = job.observe(desk.bench.shell, desk.bench.paths(intent.job))
+    return replace(found, observed=observed, live=_live(observed))
+
+
+def _live(observed: Observation) -> str:
+    """The live line: what runs now and how long the rest takes."""
+    if not isinstance(observed, Running):
+        return ""
+    glance = Glance.of(observed.progress)
+    left = f", {duration_text(glance.eta_s)} left" if glance.eta_s is not None else ""
+    return f"{glance.done} of {glance.total} runs done, {glance.stage}{left}"
+
+
+def _with_plan(desk: Desk, found: Situation) -> Situation:
+    if not isinstance(found.issue, Issue):
+        return found
+    asked = parse_task(found.issue.body)
+    if isinstance(asked, Problems):
+        return replace(found, asked=asked)
+    try:
+        planned = plan_for(request_of(asked), TrackerSource(desk.tracker, desk.operator.branches))
+    except TaskError as error:
+        problem = Problem(field="task", what=str(error), example="paceline.toml lists recipes and parameters")
+        return replace(found, asked=asked, planned=Refused(problem.what))
+    return replace(found, asked=asked, planned=planned)
+
+
+def request_of(task: Task) -> Request:
+    """The plan's request in the words of the command line."""
+    arms = [
+        ",".join([f"{arm.name}={arm.revision}", *(f"{key}={value}" for key, value in arm.params.items())])
+        for arm in task.arms
+    ]
+    return Request(
+        recipes=task.recipes,
+        baseline=task.baseline,
+        optimized=task.optimized,
+        arms=arms,
+        replicates=task.replicates or DEFAULT_REPLICATES,
+        requires=task.criteria,
+        loss_band=task.loss_band,
+        task=task.digest,
+    )
+
+
+def _approval(
+    desk: Desk, planned: Planned, asked: Task | Problems | None, issue: Issue, comments: tuple[Comment, ...]
+) -> Approval:
+    hours = budget_of(asked, desk.operator)
+    role_of: Callable[[User], object] = desk.tracker.role
+    return approval_of(planned.plan.hash, hours, issue, comments, desk.me, desk.operator, role_of)  # type: ignore[arg-type]
+
+
+def budget_of(asked: Task | Problems | None, operator: Operator) -> float:
+    """GPU-hours that the plan may spend: as the task says, else the standing budget. The job ends there."""
+    if isinstance(asked, Task) and asked.gpu_hours is not None:
+        return asked.gpu_hours
+    return operator.gpu_hours
+
+
+def _is_free(desk: Desk) -> bool:
+    """Whether the slot is not held by a job that lives; the lease itself decides, this only saves intents."""
+    return job.is_free(desk.bench.shell, desk.bench.machine, desk.bench.slot)

@@ -1,0 +1,106 @@
+"""The loop: reload everything, do the one most useful thing for each issue, return.
+
+A poll in which nothing changed is one conditional request. An issue that is worked on and vanished from the
+list is asked for by itself. Trouble with one issue is logged and leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pods.shell import PodError
+
+from agent.decide import decide
+from agent.errors import TaskError
+from agent.gather import Desk, gather, issues_with_jobs
+from agent.perform import perform
+from agent.tracker import Gone, Issue, TrackerError
+
+logger = logging.getLogger("paceline.agent")
+
+MOST_STEPS = 20
+"""Steps of one issue in one tick: a bound on a mistake, not a budget."""
+
+
+@dataclass
+class Loop:
+    """`watched` are issues with work under way; after a restart they are found again by list and jobs."""
+
+    desk: Desk
+    now: Callable[[], datetime]
+    say: Callable[[str], None]
+    is_dry: bool = False
+    watched: set[int] = field(default_factory=set)
+    known: dict[int, Issue] = field(default_factory=dict)
+    is_fresh: bool = True
+
+    def tick(self) -> bool:
+        """One look at everything; whether anything was done."""
+        listed = self.desk.tracker.tagged(self.desk.operator.label)
+        changed = issues_with_jobs(self.desk) if self.is_fresh else set()
+        if listed is not None:
+            changed = {issue.number for issue in listed if self.known.get(issue.number) != issue}
+            vanished = set(self.known) - {issue.number for issue in listed}
+            self.known = {issue.number: issue for issue in listed}
+            changed |= vanished
+        self.is_fresh = False
+        did = False
+        for number in sorted(changed | self.watched):
+            did = self._look_after(number) or did
+        return did
+
+    def _look_after(self, number: int) -> bool:
+        try:
+            return self._steps(number)
+        except (TrackerError, PodError, TaskError) as error:
+            self.say(f"#{number}: {error}")
+            self.watched.add(number)
+        except Exception:
+            logger.exception("issue %d: our bug; it is left alone until the next tick", number)
+            self.watched.add(number)
+        return False
+
+    def _steps(self, number: int) -> bool:
+        """Step after step while each does something at once; then watch it, or leave it."""
+        for step in range(MOST_STEPS):
+            issue = self.desk.tracker.issue(number)
+            gathered = gather(self.desk, number, issue, self.now())
+            action = decide(gathered.situation)
+            if self.is_dry:
+                self.say(f"#{number}: would {type(action).__name__.lower()}: {action}"[:300])
+                return False
+            did = perform(self.desk, number, gathered, action, self.now(), self.say)
+            state = gathered.situation.state
+            if not did or type(action).__name__ in ("Launch", "Refresh"):
+                self._watch(number, issue, is_busy=state is not None and state.stage in BUSY)
+                return did or step > 0
+        return True
+
+    def _watch(self, number: int, issue: Issue | Gone, *, is_busy: bool) -> None:
+        if is_busy and not isinstance(issue, Gone):
+            self.watched.add(number)
+        else:
+            self.watched.discard(number)
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until told to stop; a tracker that cannot be reached is waited for."""
+        pause_s = self.desk.operator.poll_s
+        while not stop.is_set():
+            try:
+                did = self.tick()
+                pause_s = self.desk.operator.poll_s
+            except TrackerError as error:
+                self.say(f"tracker: {error}")
+                did, pause_s = False, min(2 * pause_s, 300.0)
+            stop.wait(0.2 if did else pause_s)
+
+
+BUSY = ("waiting", "approved", "intent", "running")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,108 @@
+"""The operator's file: which tracker and account, where to work, who may spend how much. Trusted.
+
+TOML, unknown keys refused with a near miss. The token itself is never in it: it comes from the environment
+variable that it names, and is taken out of the environment of everything that is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from bench.metrics import near_miss
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.errors import TaskError
+
+CONFIG_NAME = "paceline-agent.toml"
+GITHUB = "https://api.github.com"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Tracker(_Table):
+    repository: str
+    url: str = GITHUB
+    token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the variable's name
+
+
+class _Agent(_Table):
+    label: str = "bench"
+    workspace: str = ".paceline"
+    key: str | None = None
+    poll_s: Annotated[float, Field(ge=0.2, le=3600)] = 30.0
+
+
+class _Trust(_Table):
+    branches: list[str] = []
+    roles: list[str] = ["admin", "maintain", "write"]
+    gpu_hours: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+
+
+class _File(_Table):
+    tracker: _Tracker
+    agent: _Agent = _Agent()
+    trust: _Trust = _Trust()
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """`branches` that commits must be reachable from (empty: the default branch and all tags); `roles` whose
+    tasks the standing budget covers, up to `gpu_hours` a task."""
+
+    repository: str
+    url: str
+    token: str = field(repr=False)
+    label: str = "bench"
+    workspace: Path = Path(".paceline")
+    key: Path | None = None
+    poll_s: float = 30.0
+    branches: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ("admin", "maintain", "write")
+    gpu_hours: float = 1.0
+
+
+def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Operator:
+    """Raises TaskError naming file and key."""
+    try:
+        parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise TaskError(
+            f"cannot read {path}: {error.strerror}; `paceline init` shows what it holds"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise TaskError(f"{path} is not TOML: {error}") from None
+    except ValidationError as error:
+        raise TaskError(f"{path}: {_told(error)}") from None
+    name = parsed.tracker.token_env
+    token = environment.get(name, "")
+    if not token:
+        raise TaskError(f"{path}: the environment variable {name} holds no token; see docs/github.md")
+    return Operator(
+        repository=parsed.tracker.repository,
+        url=parsed.tracker.url,
+        token=token,
+        label=parsed.agent.label,
+        workspace=path.parent / parsed.agent.workspace,
+        key=Path(parsed.agent.key).expanduser() if parsed.agent.key else None,
+        poll_s=parsed.agent.poll_s,
+        branches=tuple(parsed.trust.branches),
+        roles=tuple(parsed.trust.roles),
+        gpu_hours=parsed.trust.gpu_hours,
+    )
+
+
+def _told(error: ValidationError) -> str:
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        tables: dict[str, type[BaseModel]] = {"tracker": _Tracker, "agent": _Agent, "trust": _Trust}
+        known = tables[path[0]].model_fields if len(path) > 1 and path[0] in tables else tables
+        return f"unknown key {'.'.join(path)!r}{near_miss(path[-1], list(known))}"
+    return f"{'.'.join(path)}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -1,0 +1,235 @@
+"""Does the one thing that was decided: posts, launches, stops. Every effect may be repeated.
+
+A post is decided from a fresh read of the issue, so one whose answer was unsure is looked for before it is
+sent again. The intent stands on the issue before the lease is taken; taking, preparing and launching a job
+find what an earlier try left. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, assert_never
+
+from pods import job
+from pods.job import JobSpec
+from pods.paths import job_name
+
+from agent import bodies
+from agent.bench_command import stored
+from agent.decide import (
+    Action,
+    Fail,
+    Intend,
+    Launch,
+    Park,
+    Progress,
+    Refresh,
+    Rest,
+    Results,
+    Stop,
+    Verdict,
+)
+from agent.dispatch import Place as JobPlace
+from agent.dispatch import files_of, spec_of
+from agent.gather import Desk, Gathered, budget_of
+from agent.ledger import Intent, State
+from agent.marker import Kind, Marker, render, with_live_line
+from agent.result import HOST, Result
+from agent.task import Task, parse_task
+from agent.tracker import Issue, TrackerError
+
+SLACK_S = 300.0
+"""A lease has ended when it is this long past its hard end, seen or not."""
+
+Say = Callable[[str], None]
+
+
+def perform(  # noqa: PLR0912 - one case for each action
+    desk: Desk, number: int, gathered: Gathered, action: Action, now: datetime, say: Say
+) -> bool:
+    """Whether anything was done. Raises TrackerError, PodError, TaskError."""
+    task = gathered.situation.asked if isinstance(gathered.situation.asked, Task) else None
+    match action:
+        case Rest():
+            return False
+        case Park(why=why):
+            say(f"#{number}: parked: {why[0]}")
+            advice = "Nothing is done here until the comment is put right or deleted, or its key is known."
+            text = bodies.note_text("Parked: a marker of this account does not hold", why, advice)
+            _post(desk, number, gathered, "note", text, {"schema": 1, "broken": list(why)})
+        case Progress():
+            say(f"#{number}: {action.state.stage}{': ' + action.state.note if action.state.note else ''}")
+            text = bodies.progress_text(action, task)
+            _post(desk, number, gathered, "progress", text, action.state.to_payload())
+        case Intend():
+            _intend(desk, number, gathered, action, now, say)
+        case Launch():
+            return _launch(desk, number, gathered, action, say)
+        case Stop():
+            _stop(desk, number, gathered, action, say)
+        case Refresh(line=line):
+            _refresh(desk, gathered, line)
+        case Results(intent=intent):
+            say(f"#{number}: measured; posting results")
+            result = _result(desk, intent)
+            text = bodies.results_text(result, _hours(desk, gathered))
+            _post(desk, number, gathered, "results", text, bodies.results_payload(result))
+        case Verdict(intent=intent):
+            result = _result(desk, intent)
+            say(f"#{number}: verdict {result.judgement.verdict.outcome}")
+            text = bodies.verdict_text(result, _task_of(gathered))
+            _post(desk, number, gathered, "verdict", text, bodies.verdict_payload(result))
+            _fold_superseded(desk, gathered)
+        case Fail(state=state, why=why):
+            say(f"#{number}: failed: {why}")
+            text = bodies.note_text(
+                "No attempt came to a result", (why,), "Edit the issue to have it tried again."
+            )
+            if gathered.situation.ledger.newest("failure") is None:
+                _post(desk, number, gathered, "failure", text, {"schema": 1, "plan": state.plan})
+            else:
+                text = bodies.progress_text(Progress(state), task)
+                _post(desk, number, gathered, "progress", text, state.to_payload())
+        case _:
+            assert_never(action)
+    return True
+
+
+def _post(
+    desk: Desk, number: int, gathered: Gathered, kind: Kind, text: str, payload: Mapping[str, Any]
+) -> None:
+    version = gathered.situation.ledger.next_version(kind)
+    marker = Marker(kind, version, text, payload)
+    desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
+
+
+def _intend(desk: Desk, number: int, gathered: Gathered, action: Intend, now: datetime, say: Say) -> None:
+    plan = action.planned.plan
+    attempt = _attempts(gathered, plan.hash) + 1
+    name = job_name(desk.tracker.repository.replace("/", "-"), number, plan.hash, attempt)
+    limit_s = _limit_s(desk, gathered)
+    intent = Intent(
+        attempt=attempt,
+        pod=desk.bench.shell.name,
+        slot=desk.bench.slot,
+        job=name,
+        hard_end=bodies.hard_end(now, limit_s + SLACK_S),
+    )
+    say(f"#{number}: attempt {attempt} on {intent.pod}, slot {intent.slot}")
+    state = replace(action.state, stage="intent", intent=intent, note="")
+    text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(gathered))
+    _post(desk, number, gathered, "progress", text, state.to_payload())
+
+
+def _attempts(gathered: Gathered, plan: str) -> int:
+    """Attempts at this plan so far: those whose intents stand on the issue."""
+    intents = [
+        said.marker.payload.get("intent") or {}
+        for said in gathered.situation.ledger.all_of("progress")
+        if said.marker.payload.get("plan") == plan
+    ]
+    return max((intent.get("attempt", 0) for intent in intents), default=0)
+
+
+def _launch(desk: Desk, number: int, gathered: Gathered, action: Launch, say: Say) -> bool:
+    spec = _spec(desk, gathered, action)
+    shell = desk.bench.shell
+    job.prepare(shell, spec, _files(desk, action))
+    taken = job.take(shell, spec.paths, desk.bench.machine, spec.slot)
+    if isinstance(taken, job.Held):
+        say(f"#{number}: slot {spec.slot} is held ({taken.why})")
+        job.cancel(shell, spec.paths)
+        closed = replace(action.state, stage="approved", intent=None, note="the slot was not taken")
+        text = bodies.progress_text(Progress(closed), _task_of(gathered))
+        _post(desk, number, gathered, "progress", text, closed.to_payload())
+        return True
+    launched = job.launch(shell, spec.paths)
+    if isinstance(launched, job.NotLaunched):
+        say(f"#{number}: not launched: {launched.why}")
+    return True
+
+
+def _spec(desk: Desk, gathered: Gathered, action: Launch) -> JobSpec:
+    place = _place(desk, action.intent)
+    spec = spec_of(action.planned.plan, action.intent.job, place)
+    return replace(spec, limit_s=min(spec.limit_s, _limit_s(desk, gathered)))
+
+
+def _files(desk: Desk, action: Launch) -> dict[str, bytes]:
+    place = _place(desk, action.intent)
+    files = files_of(action.planned.plan, desk.tracker.clone_url(), action.planned.eval_rows, place)
+    files[HOST] = (json.dumps(desk.bench.host, indent=1, sort_keys=True) + "\n").encode()
+    return files
+
+
+def _place(desk: Desk, intent: Intent) -> JobPlace:
+    bench = desk.bench
+    return JobPlace(bench.paths(intent.job), intent.slot, bench.machine, bench.workspace, bench.shell.python)
+
+
+def _limit_s(desk: Desk, gathered: Gathered) -> float:
+    return budget_of(gathered.situation.asked, desk.operator) * 3600.0
+
+
+def _hours(desk: Desk, gathered: Gathered) -> float:
+    return budget_of(_task_of(gathered), desk.operator)
+
+
+def _task_of(gathered: Gathered) -> Task | None:
+    """The task as the issue's text has it now; the same digest as the plan's, or the job would be stopped."""
+    issue = gathered.situation.issue
+    asked = parse_task(issue.body) if isinstance(issue, Issue) else None
+    return asked if isinstance(asked, Task) else None
+
+
+def _fail(desk: Desk, number: int, gathered: Gathered, state: State, why: str) -> None:
+    """The failure first, then the state that rests: each look at the issue posts the one that is missing."""
+    said = [one.marker.payload.get("plan") for one in gathered.situation.ledger.all_of("failure")]
+    if state.plan not in said:
+        advice = "Edit the issue's text to have it tried again."
+        text = bodies.note_text("No attempt came to a result", (why,), advice)
+        _post(desk, number, gathered, "failure", text, {"schema": 1, "plan": state.plan})
+    else:
+        _post(
+            desk,
+            number,
+            gathered,
+            "progress",
+            bodies.progress_text(Progress(state), None),
+            state.to_payload(),
+        )
+
+
+def _stop(desk: Desk, number: int, gathered: Gathered, action: Stop, say: Say) -> None:
+    say(f"#{number}: stopping: {action.state.note}")
+    paths = desk.bench.paths(action.intent.job)
+    if not isinstance(job.observe(desk.bench.shell, paths), job.Absent):
+        job.cancel(desk.bench.shell, paths)
+    if isinstance(gathered.situation.issue, Issue):
+        text = bodies.progress_text(Progress(action.state), None)
+        _post(desk, number, gathered, "progress", text, replace(action.state, intent=None).to_payload())
+
+
+def _refresh(desk: Desk, gathered: Gathered, line: str) -> None:
+    newest = gathered.situation.ledger.newest("progress")
+    if newest is not None and line:
+        desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
+
+
+def _result(desk: Desk, intent: Intent) -> Result:
+    """The result of a job that has ended; stored in its folder too, for `paceline verify`."""
+    return stored(Path(desk.bench.paths(intent.job).root))
+
+
+def _fold_superseded(desk: Desk, gathered: Gathered) -> None:
+    """Minimise what the verdict supersedes; a tracker that cannot is no reason to fail."""
+    ledger = gathered.situation.ledger
+    old: Sequence[Any] = [said.comment for said in ledger.all_of("progress")]
+    for comment in (*old, *ledger.doubles):
+        with contextlib.suppress(TrackerError):
+            desk.tracker.minimise(comment)

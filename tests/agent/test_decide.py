@@ -1,0 +1,215 @@
+"""The table of the loop, one claim a row: from a situation to the one next step."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.decide import (
+    ATTEMPTS,
+    ROWS,
+    Approval,
+    Fail,
+    Intend,
+    Launch,
+    Park,
+    Progress,
+    Refresh,
+    Refused,
+    Rest,
+    Results,
+    Situation,
+    Stop,
+    Verdict,
+    decide,
+    needs,
+)
+from agent.ledger import Intent, Ledger, Said, State
+from agent.marker import Marker
+from agent.planning import Planned
+from agent.task import Problem, Problems, Task
+from agent.tracker import Comment, Gone, Issue, User
+from pods.job import Absent, Exit, Finished, Lost, Prepared, Running, Unreachable
+from tests.agent.made_job import made_plan
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+ADA = User("ada", 2)
+ISSUE = Issue(36, "faster", "body", ADA, ("bench",), True, NOW)
+TASK = Task(baseline="main", optimized="faster", recipes=("sft",))
+PLANNED = Planned(made_plan())
+PLAN = PLANNED.plan.hash
+YES, NO = Approval(True, "standing budget for ada"), Approval(False, "comment /approve")
+INTENT = Intent(1, "local", "cpu", "job-a1", (NOW + timedelta(hours=1)).isoformat())
+STATE = State("approved", "b1", TASK.digest, PLAN, "standing budget for ada")
+
+
+def comment(number, minutes_old=0.0):
+    at = NOW - timedelta(minutes=minutes_old)
+    return Comment(number, f"N{number}", User("bot", 1), "", at, at)
+
+
+def said(kind, version, payload, minutes_old=0.0):
+    return Said(Marker(kind, version, "", payload), comment(100 + version, minutes_old))
+
+
+def ledger(state=None, *others, minutes_old=0.0, **fields):
+    entries = [said("progress", 1, state.to_payload(), minutes_old)] if state else []
+    found = {(one.marker.kind, one.marker.version): one for one in (*entries, *others)}
+    return Ledger(found, **fields)
+
+
+def situation(state=None, *others, **fields):
+    minutes_old = fields.pop("minutes_old", 0.0)
+    base = Situation(
+        ISSUE, True, "b1", ledger(state, *others, minutes_old=minutes_old), NOW, TASK, PLANNED, YES
+    )
+    return replace(base, **fields)
+
+
+def ended(outcome="finished"):
+    return Finished(Exit(outcome, 0, None, NOW, NOW, 0, (), None), None)
+
+
+RUNNING = Running(1, 0.0, None, False)
+INTENDED = replace(STATE, stage="intent", intent=INTENT)
+MEASURING = replace(STATE, stage="running", intent=INTENT)
+
+
+def test_a_new_task_within_the_standing_budget_is_approved():
+    action = decide(situation())
+    assert isinstance(action, Progress)
+    assert (action.state.stage, action.state.plan, action.state.approved_by) == ("approved", PLAN, YES.words)
+
+
+def test_a_task_beyond_it_waits_and_says_for_what():
+    action = decide(situation(approval=NO))
+    assert (action.state.stage, action.state.note) == ("waiting", "comment /approve")
+
+
+def test_a_body_with_problems_is_asked_about_once():
+    problems = Problems((Problem("Baseline commit", "is missing", "3f2a9c1"),))
+    first = decide(situation(asked=problems))
+    assert (first.state.stage, first.problems) == ("blocked", problems)
+    assert isinstance(decide(situation(first.state, asked=problems)), Rest)
+
+
+def test_a_task_without_a_plan_is_blocked_with_its_reason():
+    action = decide(situation(planned=Refused("no commit 'x'")))
+    assert (action.state.stage, action.state.note) == ("blocked", "no commit 'x'")
+
+
+def test_waiting_rests_until_somebody_approves():
+    waiting = replace(STATE, stage="waiting", approved_by="")
+    assert isinstance(decide(situation(waiting, approval=NO)), Rest)
+    assert decide(situation(waiting)).state.stage == "approved"
+
+
+def test_an_approved_plan_is_intended_when_a_slot_is_free():
+    assert isinstance(decide(situation(STATE)), Intend)
+    assert decide(situation(STATE, is_slot_free=False)) == Rest("waiting for a free slot")
+
+
+def test_an_approval_of_another_plan_is_not_one_of_this():
+    other = Planned(made_plan(replicates=5))
+    action = decide(situation(STATE, planned=other, approval=NO))
+    assert (action.state.stage, action.state.plan) == ("waiting", other.plan.hash)
+
+
+@pytest.mark.parametrize("observed", [Absent(), Prepared()])
+def test_an_intended_job_that_is_not_there_is_launched(observed):
+    assert isinstance(decide(situation(INTENDED, observed=observed)), Launch)
+
+
+def test_a_job_that_never_started_is_given_up_after_its_hard_end():
+    late = replace(INTENDED, intent=replace(INTENT, hard_end=(NOW - timedelta(minutes=1)).isoformat()))
+    action = decide(situation(late, observed=Absent()))
+    assert (action.state.stage, action.state.closed, action.state.intent) == ("approved", 1, None)
+
+
+def test_a_job_that_runs_is_said_once_then_kept_alive():
+    assert decide(situation(INTENDED, observed=RUNNING)).state.stage == "running"
+    assert decide(situation(MEASURING, observed=RUNNING)) == Rest("the job runs")
+    assert decide(situation(MEASURING, observed=RUNNING, minutes_old=1, live="3/6")) == Refresh("3/6")
+
+
+def test_a_job_that_finished_gives_results_then_the_verdict_then_rest():
+    assert isinstance(decide(situation(MEASURING, observed=ended())), Results)
+    results = said("results", 1, {"plan": PLAN})
+    assert isinstance(decide(situation(MEASURING, results, observed=ended())), Verdict)
+    verdict = said("verdict", 1, {"plan": PLAN})
+    assert isinstance(decide(situation(MEASURING, results, verdict, observed=ended())), Rest)
+
+
+@pytest.mark.parametrize("observed", [ended("crashed"), ended("timed out"), Lost("killed", None)])
+def test_an_attempt_without_result_is_tried_again_a_bounded_number_of_times(observed):
+    action = decide(situation(MEASURING, observed=observed))
+    assert (action.state.stage, action.state.closed) == ("approved", 1)
+    last = replace(MEASURING, closed=ATTEMPTS - 1)
+    assert isinstance(decide(situation(last, observed=observed)), Fail)
+
+
+def test_unreachable_is_unknown_and_not_failed():
+    assert isinstance(decide(situation(MEASURING, observed=Unreachable("no answer"))), Rest)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"issue": replace(ISSUE, is_open=False)},
+        {"is_tagged": False},
+        {"issue": Gone("deleted")},
+        {"issue": Gone("transferred")},
+    ],
+)
+def test_what_nobody_wants_any_more_is_stopped(gone):
+    action = decide(situation(MEASURING, observed=RUNNING, **gone))
+    assert isinstance(action, Stop)
+    assert action.intent == INTENT
+
+
+def test_a_cancel_of_this_text_stops_it_and_a_new_text_asks_anew():
+    cancel = said("note", 1, {"command": "cancel", "body": "b1"})
+    assert isinstance(decide(situation(MEASURING, cancel, observed=RUNNING)), Stop)
+    stopped = replace(STATE, stage="stopped")
+    assert isinstance(decide(situation(stopped, cancel)), Rest)
+    assert decide(situation(stopped, cancel, body="b2")).state.stage == "approved"
+
+
+def test_an_issue_that_was_closed_and_opened_again_is_asked_for_anew():
+    assert decide(situation(replace(STATE, stage="stopped"))).state.stage == "approved"
+    used_up = replace(STATE, stage="stopped", closed=ATTEMPTS)
+    assert isinstance(decide(situation(used_up)), Rest)
+
+
+def test_an_edit_that_changes_the_task_stops_its_job():
+    other = replace(TASK, optimized="other")
+    assert isinstance(decide(situation(MEASURING, body="b2", asked=other, observed=RUNNING)), Stop)
+
+
+def test_an_edit_of_wording_changes_nothing_but_the_digest():
+    action = decide(situation(MEASURING, body="b2", observed=RUNNING))
+    assert isinstance(action, Progress)
+    assert (action.state.stage, action.state.body, action.state.intent) == ("running", "b2", INTENT)
+
+
+def test_a_plan_that_has_its_verdict_is_not_run_again():
+    verdict = said("verdict", 1, {"plan": PLAN})
+    assert decide(situation(None, verdict)).state.stage == "done"
+
+
+def test_a_broken_marker_of_our_own_parks_the_task_with_one_note():
+    broken = Ledger({}, broken=("comment 7: changed",))
+    assert decide(situation(ledger=broken)) == Park(("comment 7: changed",))
+    note = said("note", 1, {"broken": ["comment 7: changed"]})
+    told = Ledger({("note", 1): note}, broken=("comment 7: changed",))
+    assert isinstance(decide(situation(ledger=told)), Rest)
+
+
+def test_an_issue_at_rest_needs_no_reading():
+    blocked = replace(STATE, stage="blocked")
+    assert needs(situation(blocked)) == frozenset()
+    assert needs(situation(MEASURING)) == frozenset({"job"})
+
+
+def test_every_row_has_a_name():
+    assert len({name for name, _ in ROWS}) == len(ROWS)
