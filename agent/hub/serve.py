@@ -13,11 +13,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import ipaddress
-import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -150,17 +150,24 @@ class Hub:
 class HubProcess:
     """A hub in a process of its own, for those who want to kill it."""
 
-    def __init__(self, path: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, path: Path, *arguments: str) -> None:
         """Returns when it answers. Raises ServeError with what it said instead."""
         command = [sys.executable, "-m", "agent.hub", "--db", str(path), *arguments]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})}
-        )
+        # A file: a pipe that nobody reads would stop the hub once it is full.
+        self._said = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (closed with the hub)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._said)
         out = self._process.stdout
         self.address = out.readline().decode().strip() if out else ""
         if not self.address.startswith("http"):
-            _, told = self._process.communicate()
-            raise ServeError(told.decode(errors="replace").strip() or "the hub did not start")
+            self._process.communicate()
+            told = self.said()
+            self._said.close()
+            raise ServeError(told or "the hub did not start")
+
+    def said(self) -> str:
+        """What it wrote on standard error: warnings, and the traceback of every 500."""
+        self._said.seek(0)
+        return self._said.read().decode(errors="replace").strip()
 
     @property
     def pid(self) -> int:
@@ -190,6 +197,7 @@ class HubProcess:
     def __exit__(self, *_: object) -> None:
         if self._process.returncode is None:
             self.stop()
+        self._said.close()
 
 
 def open_admin(path: Path, clock: Callable[[], datetime] = now_utc) -> Admin:

@@ -75,9 +75,10 @@ def as_json_schema(value: Any, *, is_part: bool = False) -> Any:
         if key in ("properties", "schemas"):
             made[key] = {name: as_json_schema(schema) for name, schema in one.items()}
         else:
-            made[key] = as_json_schema(one, is_part=key == "allOf")
+            # GitHub means "one of" as "any of": an error without a list fits several of its forms.
+            made["anyOf" if key == "oneOf" else key] = as_json_schema(one, is_part=key == "allOf")
     is_closed = "properties" in made and "additionalProperties" not in made and not is_part
-    if is_closed and not {"anyOf", "oneOf", "allOf"} & made.keys():
+    if is_closed and not {"anyOf", "allOf"} & made.keys():
         made["additionalProperties"] = False
     if value.get("nullable"):
         return {"anyOf": [made, {"type": "null"}]}

@@ -42,6 +42,7 @@ HOSTILE = [
     "{{ 7 * 7 }}{% raw %}",
     "\x00<scr\x00ipt>alert(1)</script>",
 ]
+FOREIGN = {"script", "img", "iframe", "form", "style", "svg", "math", "base", "meta-refresh", "object"}
 
 
 class Elements(HTMLParser):
@@ -71,22 +72,20 @@ def test_hostile_markdown_becomes_only_what_is_allowed(text):
         assert re.match(r"(https?:|mailto:|[^:]*$)", attributes.get("href") or "")
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_issue_is_shown_as_a_page_with_nothing_of_its_own(hub, repo, text):
-    text = text.replace("\x00", "")
-    title = text[:200].replace("\n", " ")
-    issue = repo.create_issue(title, body=text, labels=[title.replace(",", "")[:50]])
-    issue.create_comment(text)
-    page = requests.get(f"{hub.address}/{NAME}/issues/1", timeout=10)
-    found = Elements(page.text)
-    tags = [tag for tag, _ in found.found]
-    assert not {"script", "img", "iframe", "form", "style", "svg", "base", "object"} & set(tags)
-    assert tags.count("link") == tags.count("main") == tags.count("article") - 1 == 1
-    assert not [name for _, attributes in found.found for name in attributes if name.startswith("on")]
-    assert title in found.text
-    listed = Elements(requests.get(f"{hub.address}/{NAME}/issues", timeout=10).text)
-    assert title in listed.text
-    assert not {"script", "img", "svg"} & {tag for tag, _ in listed.found}
+def test_hostile_issues_are_shown_as_pages_with_nothing_of_their_own(hub, repo):
+    for number, text in enumerate((text.replace("\x00", "") for text in HOSTILE), start=1):
+        title = text[:200].replace("\n", " ")
+        issue = repo.create_issue(title, body=text, labels=[title.replace(",", "")[:50]])
+        issue.create_comment(text)
+        found = Elements(requests.get(f"{hub.address}/{NAME}/issues/{number}", timeout=10).text)
+        tags = [tag for tag, _ in found.found]
+        assert not FOREIGN & set(tags)
+        assert tags.count("link") == tags.count("main") == tags.count("article") - 1 == 1
+        assert not [name for _, attributes in found.found for name in attributes if name.startswith("on")]
+        assert title in found.text
+    listed = Elements(requests.get(f"{hub.address}/{NAME}/issues?per_page=100", timeout=10).text)
+    assert not FOREIGN & {tag for tag, _ in listed.found}
+    assert all(text[:200].replace("\n", " ").replace("\x00", "") in listed.text for text in HOSTILE)
 
 
 @pytest.mark.parametrize(

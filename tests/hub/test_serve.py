@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 import requests
@@ -188,3 +190,28 @@ def test_an_error_inside_is_told_without_a_word_about_the_inside(tmp_path, repos
     assert told.status_code == 500
     assert told.json() == {"message": "Server Error", "status": "500"}
     assert "GitError" in caplog.text
+
+
+def test_a_hub_that_ended_leaves_nothing_open(tmp_path, repository):
+    def held():
+        links = [Path("/proc/self/fd", one) for one in os.listdir("/proc/self/fd")]
+        return [os.readlink(link) for link in links if link.is_symlink()]
+
+    def threads():
+        return {one.name for one in threading.enumerate() if one.name == "hub"}
+
+    with Hub(tmp_path / "hub.db") as hub:
+        hub.admin.repository(NAME, repository.path)
+        assert requests.get(hub.base_url + REST, timeout=10).status_code == 200
+        assert threads() == {"hub"}
+        assert [one for one in held() if "hub.db" in one]
+    assert threads() == set()
+    assert [one for one in held() if "hub.db" in one] == []
+    with pytest.raises(requests.ConnectionError):
+        requests.get(hub.address, timeout=10)
+
+
+def test_it_listens_on_the_other_loopback_too(tmp_path):
+    with Hub(tmp_path / "hub.db", listen=Listen(address="::1")) as hub:
+        assert hub.address.startswith("http://[::1]:")
+        assert requests.get(hub.address, timeout=10).status_code == 200
