@@ -2,7 +2,7 @@
 
 import pytest
 import requests
-from github import GithubException
+from github import GithubException, GithubRetry
 
 from agent.hub.faults import Fault
 from agent.hub.serve import HubProcess, open_admin
@@ -48,13 +48,12 @@ def test_an_answer_may_come_later_than_the_client_waits(faults, connect):
     assert [one.body for one in issue.get_comments()] == ["stored"]
 
 
-def test_pygithub_repeats_a_write_by_itself_unless_told_not_to(faults, connect):
+@pytest.mark.parametrize("kind", ["answer", "drop"])
+def test_pygithub_repeats_a_post_by_itself_unless_told_not_to(faults, connect, kind):
     """Why an agent must switch its retries off: the comment is there twice."""
-    from github import GithubRetry
-
     careless = connect("write", retry=GithubRetry(total=3, backoff_factor=0))
     issue = careless.get_repo(NAME).create_issue("one")
-    faults.add(Fault("POST", COMMENTS, "answer", status=502))
+    faults.add(Fault("POST", COMMENTS, kind))
     issue.create_comment("twice")
     assert [one.body for one in issue.get_comments()] == ["twice", "twice"]
 
@@ -80,3 +79,12 @@ def test_other_processes_may_order_faults_only_where_that_was_switched_on(tmp_pa
     with HubProcess(file) as hub:
         assert requests.post(f"{hub.address}/_faults", json=order, timeout=10).status_code == 404
         assert requests.get(f"{hub.base_url}/rate_limit", timeout=10).status_code == 200
+
+
+def test_pygithub_does_not_repeat_an_edit(faults, connect):
+    careless = connect("write", retry=GithubRetry(total=3, backoff_factor=0))
+    comment = careless.get_repo(NAME).create_issue("one").create_comment("before")
+    faults.add(Fault("PATCH", r"/comments/\d+$", "answer"))
+    with pytest.raises(GithubException):
+        comment.edit("after")
+    assert faults.happened == 1
