@@ -23,7 +23,7 @@ from agent.task_form import BODY_LIMIT, CHANGES_HEADER, EXAMPLES, Form, Problem,
 __all__ = ["AskedArm", "AskedChange", "Problem", "Problems", "Task", "parse_task"]
 
 KINDS = ("infra",)
-MOST_ARMS, MOST_RECIPES, MOST_CHANGES, MOST_REPLICATES = 20, 20, 100, 100
+MOST_ARMS, MOST_RECIPES, MOST_REPLICATES = 20, 20, 100
 MOST_GPU_HOURS = 10_000
 CONTEXT_LIMIT = 20_000
 MOST_PROBLEMS = 20

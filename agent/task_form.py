@@ -114,11 +114,7 @@ class Form:
 
     def each(self, label: str, read: Callable[[str], T]) -> tuple[T, ...] | None:
         """The values of a field that takes one a line; None where one of them could not be read."""
-        lines = self._lines(label)
-        if len(lines) > LINES_LIMIT:
-            self._add(label, f"has {len(lines)} lines, {LINES_LIMIT} are allowed", lines[LINES_LIMIT].number)
-            return None
-        values = [self._read(label, _without_bullet(line), read) for line in lines]
+        values = [self._read(label, _without_bullet(line), read) for line in self._lines(label)]
         whole = tuple(value for value in values if value is not None)
         return whole if len(whole) == len(values) else None
 
@@ -149,6 +145,9 @@ class Form:
     def _lines(self, label: str) -> tuple[Line, ...]:
         section = self.sections.get(label)
         lines = section.lines if section else ()
+        if len(lines) > LINES_LIMIT:
+            self._add(label, f"has {len(lines)} lines, {LINES_LIMIT} are allowed", lines[LINES_LIMIT].number)
+            return ()
         if lines and (len(lines) > 1 or lines[0].text != NO_RESPONSE):
             return lines
         if label in REQUIRED and label not in self._told:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.task import AskedArm, AskedChange, Task, parse_task
@@ -112,11 +112,13 @@ def tasks(draw):
     )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(tasks())
 def test_a_task_written_into_the_form_is_read_back(task):
     assert parse_task(render_form(TEXT, values_of(task))) == task
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(tasks())
 def test_a_body_with_the_line_ends_of_a_browser_is_the_same_task(task):
     body = render_form(TEXT, values_of(task)).replace("\n", "\r\n")

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent import planning, task_criteria
@@ -248,6 +248,20 @@ def test_what_is_no_arm_is_a_problem(line):
 
 def test_an_arm_that_stands_twice_is_a_problem():
     assert problem_of(extra_arms="p=main\np=other", success_criteria=None).what == "names p twice"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "what"),
+    [
+        ("extra_arms", "\n".join(f"a{n}=main" for n in range(21)), "names 21 arms, 20 are allowed"),
+        ("recipes", ",".join(f"r{n}" for n in range(21)), "names 21 recipes, 20 are allowed"),
+        ("what_must_not_change", "x\n" * 101, "has 101 lines, 100 are allowed"),
+        ("what_must_not_change", "x" * 1001, "the line has 1001 characters, 1000 are allowed"),
+    ],
+)
+def test_what_an_issue_may_ask_for_is_bounded(field, text, what):
+    given_ = {"extra_arms": None, "success_criteria": None} | {field: text}
+    assert problem_of(**given_).what == what
 
 
 def test_an_arm_is_written_as_the_command_line_takes_it():
@@ -533,6 +547,7 @@ def checked(found):
         problem.what.encode()
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text())
 @example("### ")
 @example("###### Recipes\n===")
@@ -540,6 +555,7 @@ def test_any_text_has_an_answer(body):
     checked(parse_task(body))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(
         st.one_of(
@@ -559,6 +575,7 @@ def test_any_text_that_looks_like_the_form_has_an_answer(parts, between):
     checked(parse_task(between.join(parts)))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(list(FILLED)), st.text(max_size=60))
 def test_any_text_in_one_field_reaches_no_other(label, text):
     changed = {re.sub("[- ]", "_", label).lower(): text}
