@@ -26,7 +26,7 @@ KINDS = ("infra",)
 MOST_ARMS, MOST_RECIPES, MOST_REPLICATES = 20, 20, 100
 MOST_GPU_HOURS = 10_000
 CONTEXT_LIMIT = 20_000
-MOST_PROBLEMS = 20
+MOST_PROBLEMS = 19
 
 _NUMBER = r"([0-9]{1,5}(?:\.[0-9]{1,6})?)"
 _BAND = re.compile(rf"(?:\u00b1|\+/?-)?\s*{_NUMBER}\s*%")
@@ -94,7 +94,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """In the order of the body; what is missing comes last."""
+    """At least one. In the order of the body, what is missing last; a body without a form is said first."""
 
     found: tuple[Problem, ...]
 
@@ -111,7 +111,7 @@ def parse_task(body: str) -> Task | Problems:
     if not form.sections:
         what = "no heading of the issue form was found: use the form, or write its headings as here"
         example = "### Kind\n\ninfra\n\n### Baseline commit\n\n656703d"
-        return _problems([Problem("Kind", what, example), *form.problems])
+        return Problems((Problem("Kind", what, example), *_problems(form.problems).found))
     form.one("Kind", _kind)
     baseline, optimized = form.one("Baseline commit", _revision), form.one("Optimized commit", _revision)
     recipes = _recipes(form)

@@ -469,7 +469,7 @@ def test_what_the_context_opens_and_never_ends_is_said_with_its_line(opened, wha
 
 
 def test_a_form_that_is_only_quoted_asks_for_nothing():
-    hidden, none = problems_of(f"As in this one:\n\n````md\n{body_of()}\n````\n")
+    none, hidden = problems_of(f"As in this one:\n\n````md\n{body_of()}\n````\n")
     assert (hidden.field, hidden.line) == ("Kind", 4)
     assert (none.field, none.line) == ("Kind", None)
     assert "no heading of the issue form was found" in none.what
