@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from agent.tracker import Comment, Commit, Issue, Role, TrackerError, User
@@ -32,20 +32,12 @@ TOKEN = re.compile(r"[!-~]+")
 WAITS_S = (0.5, 2.0)  # before the second and the third try of a read
 RETRY_AFTER_LIMIT_S = 30.0  # who is asked to wait longer says so instead: the loop has other issues
 TRANSIENT = (500, 502, 503, 504)
-NEXT = re.compile(r'<[^<>]*[?&]page=\d+[^<>]*>;\s*rel="next"')
-LAST = re.compile(r'<([^<>]*)>;\s*rel="last"')
-BASES: dict[Role, str] = {
-    "admin": "admin",
-    "maintain": "write",
-    "write": "write",
-    "triage": "read",
-    "read": "read",
-    "none": "none",
-}
+LINK = re.compile(r'<([^<>]*)>;\s*rel="(next|last)"')
+BASES = {"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}
 T = TypeVar("T")
 
 
-class Malformed(Exception):
+class Malformed(TrackerError):
     """An answer that is not GitHub's; the text says which part."""
 
 
@@ -76,16 +68,22 @@ class Answer:
             parts = []
         return " ".join(": ".join(str(part) for part in parts if part).split())[:300] or "no message"
 
-    @property
-    def has_next(self) -> bool:
-        return bool(NEXT.search(self.headers.get("link", "")))
+    def link(self, relation: Literal["next", "last"]) -> dict[str, str]:
+        """What to ask for that page with: its number, or where a list has cursors its cursor too; empty
+        where there is no such page. Raises Malformed."""
+        for address, name in LINK.findall(self.headers.get("link", "")):
+            if name == relation:
+                query = parse_qs(urlsplit(address).query)
+                if found := {key: query[key][0] for key in ("page", "after") if key in query}:
+                    return found
+                raise Malformed(f"the address of the {relation} page of a list has no page in it")
+        return {}
 
     @property
-    def last_page(self) -> int:
-        """The number of the last page of a list; 1 where there is but one."""
-        found = LAST.search(self.headers.get("link", ""))
-        number = parse_qs(urlsplit(found[1]).query).get("page", ["1"])[0] if found else "1"
-        return int(number) if number.isdecimal() and len(number) < 7 else 1
+    def last_page(self) -> int | None:
+        """The number of a list's last page, where it is told."""
+        number = self.link("last").get("page", "")
+        return int(number) if number.isdecimal() and len(number) < 7 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,7 @@ def viewer(data: Any) -> User:
 def permission(data: Any) -> tuple[User, Role | None]:
     """Whose, and the role. A role that the repository made up counts as the one that it is based on."""
     base, name = data["permission"], data.get("role_name")
-    known = [role for role in get_args(Role) if role == name and BASES[role] == base]
+    known = [role for role in get_args(Role) if role == name and BASES.get(role, role) == base]
     found = known or [role for role in get_args(Role) if role == base]
     return user(data["user"]), (found[0] if found else None)
 
@@ -295,14 +293,10 @@ def _advice(answer: Answer) -> str:
         case 403 | 429 if wait_s is not None:
             return f"{told}: too many requests at once; wait {wait_s:.0f} s"
         case 403:
-            wants = (
-                headers.get("x-accepted-github-permissions") or "issues=write, contents=read, metadata=read"
-            )
+            wants = headers.get("x-accepted-github-permissions", "issues=write, contents=read")
             return f"{told}: the token may not do this; it takes {wants}"
         case 404:
-            return (
-                "not there, or hidden from this token: check the name and which repositories the token covers"
-            )
+            return "not there, or hidden from this token: check the name and what the token covers"
         case 410:
             return f"{told}: it was deleted, or issues are switched off for the repository"
         case 422:

@@ -21,6 +21,7 @@ from agent.tracker import Comment, Commit, Gone, Issue, Role, TrackerError, Unsu
 CONNECT_LIMIT_S, ANSWER_LIMIT_S = 5.0, 30.0
 WRITE_PAUSE_S = 1.0  # what GitHub asks for between writes
 PAGE = 100
+FIRST = {"page": "1"}
 TAGS_LIMIT = 100  # commits of tags that a commit is compared with, one request each
 VIEWER = "query { viewer { login databaseId } }"
 MINIMISE = (
@@ -32,11 +33,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page of a list as it was last read, with what to ask for it with again."""
+    """A page of a list as it was last read; `at` and `next` are what it and the next are asked for with."""
 
+    at: Mapping[str, str]
     etag: str
     issues: tuple[Issue, ...]
-    has_next: bool
+    next: Mapping[str, str]
 
 
 class GithubTracker:
@@ -109,25 +111,26 @@ class GithubTracker:
     def tagged(self, label: str) -> Sequence[Issue] | None:
         """Each page has its own ETag: an issue that leaves the second page does not touch the first."""
         known, pages = self._pages.get(label, []), list[_Page]()
-        while not pages or pages[-1].has_next:
-            number = len(pages) + 1
-            pages.append(self._page(label, number, known[number - 1] if number <= len(known) else None))
+        while not pages or pages[-1].next:
+            at = pages[-1].next if pages else FIRST
+            before = next((page for page in known if page.at == at), None)
+            pages.append(self._page(label, at, before))
         if [id(page) for page in pages] == [id(page) for page in known]:
             return None
         self._pages[label] = pages
         found = {one.number: one for page in pages for one in page.issues}.values()
         return [one for one in found if one.is_open and reads.has_label(one, label)]
 
-    def _page(self, label: str, number: int, known: _Page | None) -> _Page:
+    def _page(self, label: str, at: Mapping[str, str], known: _Page | None) -> _Page:
         """`known` itself where it has not changed."""
         query = {"labels": label, "state": "open", "sort": "updated", "direction": "desc"}
         headers = {"If-None-Match": known.etag} if known and known.etag else {}
         path = f"{self._path}/issues"
-        answer = self._get(path, accept=(200, 304), headers=headers, query=query, page=number)
+        answer = self._get(path, accept=(200, 304), headers=headers, query=query, page=at)
         if answer.status == 304 and known:
             return known
         found = self._parsed(f"GET {path}", reads.issues, answer)
-        return _Page(answer.headers.get("etag", ""), found, answer.has_next)
+        return _Page(at, answer.headers.get("etag", ""), found, answer.link("next"))
 
     def issue(self, number: int) -> Issue | Gone:
         path = f"{self._path}/issues/{number}"
@@ -148,10 +151,11 @@ class GithubTracker:
     def comments(self, number: int) -> Sequence[Comment]:
         """From the last page to the first: what is deleted meanwhile moves others to pages yet to come."""
         path = f"{self._path}/issues/{number}/comments"
-        first = self._get(path, page=1)
+        first = self._get(path, page=FIRST)
+        numbers = range(first.last_page or 0, 0, -1)
+        answers = (self._get(path, page={"page": str(number)}) for number in numbers)
         found: dict[int, Comment] = {}
-        for page in range(first.last_page, 0, -1):
-            answer = first if first.last_page == 1 else self._get(path, page=page)
+        for answer in answers if numbers else self._all(path, first):
             found |= {one.id: one for one in self._parsed(f"GET {path}", reads.comments, answer)}
         return [found[key] for key in sorted(found)]
 
@@ -227,6 +231,7 @@ class GithubTracker:
         for name, colour, description in labels:
             if name.casefold() not in known:
                 self._write("POST", path, {"name": name, "color": colour, "description": description})
+                known.add(name.casefold())
 
     def close(self) -> None:
         self._door.close()
@@ -240,12 +245,12 @@ class GithubTracker:
         self._facts = found
         return found
 
-    def _all(self, path: str) -> Iterator[Answer]:
-        page, has_next = 1, True
-        while has_next:
-            answer = self._get(path, page=page)
+    def _all(self, path: str, first: Answer | None = None) -> Iterator[Answer]:
+        answer = first or self._get(path, page=FIRST)
+        yield answer
+        while at := answer.link("next"):
+            answer = self._get(path, page=at)
             yield answer
-            page, has_next = page + 1, answer.has_next
 
     def _get(
         self,
@@ -254,10 +259,10 @@ class GithubTracker:
         accept: Sequence[int] = (200,),
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
-        page: int | None = None,
+        page: Mapping[str, str] | None = None,
     ) -> Answer:
         """A read, tried again where that may help. Raises TrackerError."""
-        asked = {**(query or {}), **({"per_page": PAGE, "page": page} if page else {})}
+        asked = {**(query or {}), **({"per_page": PAGE, **page} if page else {})}
         for wait_s in (*reads.WAITS_S, None):
             answer = self._send("GET", path, headers, asked)
             pause_s = reads.pause_s(answer, wait_s)

@@ -456,7 +456,7 @@ def test_a_file_that_is_not_there_is_none(tracker, world, path):
 
 
 def test_labels_are_made_once(tracker):
-    wanted = [("bench", "0e8a16", "measure this"), ("gpu", "ffffff", "")]
+    wanted = [("bench", "0e8a16", "measure this"), ("gpu", "ffffff", ""), ("Gpu", "ffffff", "")]
     tracker.ensure_labels(wanted)
     tracker.ensure_labels([("BENCH", "000000", "again"), *wanted])
 

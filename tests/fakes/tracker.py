@@ -241,6 +241,7 @@ class FakeTracker:
             if name.casefold() not in known:
                 self._write(Write("label", 0, name), lambda: None)
                 self.labels[name] = (colour, description)
+                known.add(name.casefold())
 
     def close(self) -> None:
         self.is_closed = True
