@@ -32,9 +32,9 @@ unit: install
 e2e: install
 	$(BIN)/python -m pytest -q -m 'not gpu' tests/e2e
 
-# Measures the target repository on this machine: SFT and DPO, packing as a third arm, 3 replicates.
+# An issue is filed on the embedded tracker, the agent measures, the issue has its verdict.
 demo: install
-	$(BIN)/python scripts/demo.py
+	KEEP=$(KEEP) $(BIN)/python scripts/demo.py
 
 # What the harness and the hook cost, for docs/measurement.md.
 measure-harness: install

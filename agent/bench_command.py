@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from bench.worker.files import write_whole
-from pods import facts, job
+from pods import job
 from pods.paths import JobPaths, job_name
 from pods.shell import NoSuchFile, PodError, Shell
 from pods.shell_local import LocalShell
@@ -27,6 +24,7 @@ from pods.shell_local import LocalShell
 from agent.dispatch import Place, files_of, spec_of
 from agent.errors import TaskError
 from agent.follow import follow
+from agent.here import MACHINE, Here, look_around
 from agent.needs import unmet
 from agent.planning import Planned, Request, plan_for
 from agent.report import report_text
@@ -34,8 +32,6 @@ from agent.repository import Repository, open_repository
 from agent.result import HOST, REPORT, RESULT, Result, json_text, result_of
 
 WORKPLACE = ".paceline"
-MACHINE = Path(os.environ.get("PACELINE_MACHINE", "/var/tmp/paceline"))  # noqa: S108
-"""Who holds which slot: one folder for all users of this machine, elsewhere only for tests."""
 OBSERVE_EVERY_S = 10.0
 PROGRESS_LIMIT_B = 64 << 10
 MOST_ATTEMPTS = 10_000
@@ -47,8 +43,8 @@ def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
     planned = plan_for(request, repository)
     workplace = workplace_in(Path.cwd())
     shell = LocalShell()
-    host, slot = _host_and_slot(shell, planned, workplace)
-    spec = _prepared(shell, planned, repository, workplace, host, slot)
+    here = _looked_around(shell, planned, workplace)
+    spec = _prepared(shell, planned, repository, workplace, here)
     _take(shell, spec)
     status = 0
     try:
@@ -70,41 +66,36 @@ def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
 
 
 def workplace_in(folder: Path) -> Path:
-    """`.paceline/` in `folder`, unseen by git. Raises TaskError where it cannot be used."""
-    workplace = folder.resolve() / WORKPLACE
+    """`.paceline/` in `folder`. Raises TaskError where it cannot be used."""
+    return workplace_at(folder / WORKPLACE)
+
+
+def workplace_at(workplace: Path) -> Path:
+    """A folder for jobs, unseen by git. Raises TaskError where it cannot be used."""
+    workplace = workplace.resolve()
     if ":" in str(workplace):
         raise TaskError(f"{workplace} has a colon in its name, which PYTHONPATH cannot hold: work elsewhere")
     try:
-        workplace.mkdir(exist_ok=True)
+        workplace.mkdir(parents=True, exist_ok=True)
         (workplace / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise TaskError(f"cannot write to {workplace}: {error.strerror}") from None
     return workplace
 
 
-def _host_and_slot(shell: Shell, planned: Planned, workplace: Path) -> tuple[dict[str, Any], str]:
-    """What this machine is, and its freest slot. Raises PodError where it is unknown or lacks something."""
-    gpus = facts.ask(shell, facts.GPUS)
-    if isinstance(gpus, facts.Unknown):
-        raise PodError(f"the GPU cannot be asked, so it counts as busy: {gpus.why}")
-    host = facts.ask(shell, facts.HOST)
-    described = asdict(host) if isinstance(host, facts.Host) else {}
-    if isinstance(gpus, facts.NoGpu):
-        device = f"{described.get('cores', '?')} cores of {described.get('cpu_model', 'an unknown CPU')}"
-        slot = "cpu"
-    else:
-        gpu = min(gpus, key=lambda one: (one.memory_used_mib, one.uuid))
-        device, slot = gpu.name, gpu.uuid
+def _looked_around(shell: Shell, planned: Planned, workplace: Path) -> Here:
+    """This machine. Raises PodError where it is unknown or lacks what a recipe needs."""
+    here = look_around(shell)
     free_b = shutil.disk_usage(workplace).free
     for recipe in planned.plan.recipes:
-        lacking = unmet(recipe.need, gpus, host, free_b)
+        lacking = unmet(recipe.need, here.gpus, here.facts, free_b)
         if lacking:
             raise PodError(f"recipe {recipe.name!r} needs {lacking}")
-    return {**described, "device": device, "slot": slot}, slot
+    return here
 
 
 def _prepared(
-    shell: Shell, planned: Planned, repository: Repository, workplace: Path, host: dict[str, Any], slot: str
+    shell: Shell, planned: Planned, repository: Repository, workplace: Path, here: Here
 ) -> job.JobSpec:
     """The job folder of the first attempt that is not there yet."""
     plan = planned.plan
@@ -113,10 +104,10 @@ def _prepared(
         paths = JobPaths(workplace / "jobs" / name)
         if paths.root.exists():
             continue
-        place = Place(paths, slot, MACHINE, workplace, sys.executable)
+        place = Place(paths, here.slot, MACHINE, workplace, sys.executable)
         spec = spec_of(plan, name, place)
         files = files_of(plan, str(repository.root), planned.eval_rows, place)
-        files[HOST] = (json.dumps(host, indent=1, sort_keys=True) + "\n").encode()
+        files[HOST] = (json.dumps(here.host, indent=1, sort_keys=True) + "\n").encode()
         if isinstance(job.prepare(shell, spec, files), job.Prepared):
             return spec
     raise PodError(f"{workplace}/jobs is full of attempts at plan {plan.hash[:12]}")

@@ -213,11 +213,12 @@ def _changes(task: Task | None) -> Table | None:
     return Table("changes", ("#", "place", "change", "promised", "score"), rows)
 
 
-def results_payload(result: Result) -> dict[str, Any]:
+def results_payload(result: Result, gpu_hours: float) -> dict[str, Any]:
     """Plan and digests; the figures are in the text, and in the raw runs that the digests stand for."""
     return {
         "schema": 1,
         "plan": result.plan.hash,
+        "gpu_hours": gpu_hours,
         "runs": [
             [run.recipe, run.replicate, run.arm, run.outcome, run.files.get("exit.json", "")[:16]]
             for run in result.runs

@@ -1,7 +1,7 @@
 """The command line: says what there is, hands over, and turns errors into one line and an exit status.
 
 Exit status: 0 done, whatever the verdict; 1 `verify` found a difference; 2 what was asked cannot be done as
-asked (one line says why); 3 the machine or the commits did not allow a measurement; 130 interrupted.
+asked (one line says why); 3 machine, tracker or commits did not allow it; 130 interrupted.
 Nothing slow is imported before a command runs.
 """
 
@@ -96,6 +96,111 @@ def target(path: Annotated[Path, typer.Argument(metavar="PATH", help="A new or e
     typer.echo(f"{path}: baseline {commits.baseline[:12]}, optimized {commits.optimized[:12]}")
 
 
+Config = Annotated[Path, typer.Option(metavar="FILE", help="The operator's file.")]
+DEFAULT_CONFIG = Path("paceline-agent.toml")
+Number = Annotated[int, typer.Argument(metavar="ISSUE", help="The issue's number.")]
+
+
+@app.command(epilog="Example: paceline agent --config paceline-agent.toml --once")
+def agent(
+    config: Config = DEFAULT_CONFIG,
+    once: Annotated[bool, typer.Option("--once", help="One look at everything, then end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")] = False,
+) -> None:
+    """Poll tagged issues and measure what they claim, until told to stop."""
+    from agent.agent_command import run_agent
+
+    raise typer.Exit(run_agent(config, once=once or dry_run, is_dry=dry_run))
+
+
+@app.command(epilog="Example: paceline status --json")
+def status(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show where every tagged issue stands."""
+    from agent.agent_command import show_status
+
+    show_status(config, as_json=as_json)
+
+
+@app.command(epilog="Example: paceline watch 36")
+def watch(issue: Number, config: Config = DEFAULT_CONFIG) -> None:
+    """Follow one issue until it has its verdict or waits for somebody."""
+    from agent.agent_command import watch_issue
+
+    watch_issue(config, issue)
+
+
+@app.command(epilog="Example: paceline cancel 36")
+def cancel(issue: Number, config: Config = DEFAULT_CONFIG) -> None:
+    """Cancel an issue's measurement: its job ends, what was measured stays."""
+    from agent.agent_command import cancel_issue
+
+    cancel_issue(config, issue)
+
+
+@app.command(epilog="Example: cd my-repository && paceline init")
+def init(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The git repository.")] = Path(),
+) -> None:
+    """Write a commented paceline.toml, the issue form and the signing key; overwrites nothing."""
+    from agent.init_command import init_here
+
+    for line in init_here(path):
+        typer.echo(line)
+
+
+@app.command(epilog="Example: paceline doctor --config paceline-agent.toml")
+def doctor(config: Config = DEFAULT_CONFIG) -> None:
+    """Check token, tracker, key, git, disk, Python and GPU; a line each, with what to do."""
+    from agent.doctor import diagnoses
+
+    found = []
+    for one in diagnoses(config):
+        typer.echo(one.line)
+        found.append(one.is_well)
+    raise typer.Exit(0 if all(found) else 3)
+
+
+Named = Annotated[
+    list[str] | None, typer.Option(metavar="OWNER/NAME=PATH", help="A git repository to serve.")
+]
+
+
+@app.command(epilog="Example: paceline hub --db tracker.db --port 8000 --repo acme/target=./target")
+def hub(
+    db: Annotated[Path, typer.Option(metavar="PATH", help="The tracker's file; made where it is missing.")],
+    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.")] = 0,
+    repo: Named = None,
+    private_repo: Named = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OWNER/NAME:LOGIN=ROLE", help="Give somebody a role, read to admin."),
+    ] = None,
+    token_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOGIN=FILE", help="A user's token: read from the file, or made there."),
+    ] = None,
+    listen: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Not only loopback.")] = None,
+    public_url: Annotated[str | None, typer.Option(metavar="URL", help="How others reach it.")] = None,
+) -> None:
+    """Serve a tracker in a box that speaks GitHub's REST API; prints its address."""
+    from agent.hub.__main__ import main as serve
+
+    arguments = ["--db", str(db), "--port", str(port)]
+    for name, texts in (
+        ("--repo", repo),
+        ("--private-repo", private_repo),
+        ("--role", role),
+        ("--token-file", token_file),
+        ("--listen", [listen] if listen else None),
+        ("--public-url", [public_url] if public_url else None),
+    ):
+        arguments += [part for text in texts or () for part in (name, text)]
+    raise typer.Exit(serve(arguments))
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
@@ -118,7 +223,9 @@ def main() -> None:
     except Exception as error:
         from pods.shell import PodError
 
-        if not isinstance(error, PodError):
+        from agent.tracker import TrackerError
+
+        if not isinstance(error, PodError | TrackerError):
             raise
         sys.exit(_told(error, 3))
 

@@ -145,6 +145,7 @@ def request_of(task: Task) -> Request:
         replicates=task.replicates or DEFAULT_REPLICATES,
         requires=task.criteria,
         loss_band=task.loss_band,
+        protected=task.protected,
         task=task.digest,
     )
 

@@ -77,8 +77,9 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Results(intent=intent):
             say(f"#{number}: measured; posting results")
             result = _result(desk, intent)
-            text = bodies.results_text(result, _hours(desk, gathered))
-            _post(desk, number, gathered, "results", text, bodies.results_payload(result))
+            hours = _hours(desk, gathered)
+            text = bodies.results_text(result, hours)
+            _post(desk, number, gathered, "results", text, bodies.results_payload(result, hours))
         case Verdict(intent=intent):
             result = _result(desk, intent)
             say(f"#{number}: verdict {result.judgement.verdict.outcome}")

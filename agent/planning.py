@@ -20,6 +20,7 @@ from bench.score import CriterionError, check_arms, parse_criterion
 from agent.config import NAME, parse_recipes
 from agent.errors import TaskError
 from agent.repository import CONFIG
+from agent.task_criteria import resolved
 
 OPTIMIZED = "optimized"
 MOST_REPLICATES = 100
@@ -51,6 +52,7 @@ class Request:
     replicates: int = 3
     requires: Sequence[str] = ()
     loss_band: float | None = None
+    protected: Sequence[str] = ()  # path:key, on top of the recipes' own
     task: str = ""  # digest of the issue's task; for a command line, of what was asked
 
 
@@ -65,7 +67,7 @@ class Planned:
 def plan_for(request: Request, repository: Source) -> Planned:
     """Raises TaskError."""
     known = parse_recipes(_config_of(repository), CONFIG)
-    recipes, eval_rows = _recipes(request.recipes, known, repository)
+    recipes, eval_rows = _recipes(request.recipes, known, repository, request.protected)
     arms = _arms(request, recipes, repository)
     if not 1 <= request.replicates <= MOST_REPLICATES:
         raise TaskError(f"--replicates {request.replicates}: from 1 to {MOST_REPLICATES}")
@@ -92,7 +94,7 @@ def _config_of(repository: Source) -> str:
 
 
 def _recipes(
-    names: Sequence[str], known: Mapping[str, Recipe], repository: Source
+    names: Sequence[str], known: Mapping[str, Recipe], repository: Source, protected: Sequence[str]
 ) -> tuple[tuple[Recipe, ...], dict[str, bytes]]:
     recipes, eval_rows = [], {}
     for name in dict.fromkeys(names):
@@ -102,7 +104,7 @@ def _recipes(
         if recipe.eval is not None:
             eval_rows[name] = repository.bytes_of(recipe.eval)
             recipe = replace(recipe, eval_sha256=hashlib.sha256(eval_rows[name]).hexdigest())
-        recipes.append(recipe)
+        recipes.append(replace(recipe, protected=tuple(dict.fromkeys((*recipe.protected, *protected)))))
     return tuple(recipes), eval_rows
 
 
@@ -179,8 +181,9 @@ def _type(default: Value) -> str:
 
 def _with_criteria(plan: Plan, texts: Sequence[str]) -> Plan:
     recipes, arms = [recipe.name for recipe in plan.recipes], [arm.name for arm in plan.arms]
+    spelled = resolved(texts, {recipe.name: recipe.primary for recipe in plan.recipes})
     try:
-        criteria = tuple(parse_criterion(text, recipes=recipes, arms=arms) for text in texts)
+        criteria = tuple(parse_criterion(text, recipes=recipes, arms=arms) for text in spelled)
         full = replace(plan, criteria=criteria)
         check_arms(full)
     except CriterionError as error:

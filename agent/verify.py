@@ -7,29 +7,95 @@ Three questions: is each raw file the one that was measured (digests of the exit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from bench.events import read_events
 from bench.worker.files import sha256_of
 
+from agent.bodies import results_text, verdict_text
 from agent.errors import TaskError
+from agent.marker import unverified
 from agent.report import report_text
 from agent.result import REPORT, RESULT, Result, document_of, result_of
+from agent.task import Task, parse_task
 
 MOST_LINES = 20
 
 
 def differences(folder: Path) -> list[str]:
-    """One line a difference, at most 20; none where everything is identical. Raises TaskError."""
-    result = result_of(folder)
-    if not (folder / RESULT).is_file():
-        raise TaskError(f"{folder} has no {RESULT}: the job has not ended; see `paceline report`")
-    found = [*_raw_files(result), *_document(result), *_report(result)]
+    """One line a difference, at most 20; none where everything is identical. Raises TaskError.
+
+    `folder` is a job's, or an agent's workspace: then every job that has a result is verified, and what lies
+    beside them (`report.json`, the comments in `issue.json`) is held against it.
+    """
+    if (folder / "jobs").is_dir() and not (folder / "plan.json").exists():
+        return _bounded(_workspace(folder))
+    return _bounded(_job(folder))
+
+
+def _bounded(found: list[str]) -> list[str]:
     if len(found) > MOST_LINES:
         return [*found[:MOST_LINES], f"and {len(found) - MOST_LINES} more"]
     return found
+
+
+def _workspace(folder: Path) -> list[str]:
+    """Raises TaskError where no job has a result."""
+    jobs = sorted(path.parent for path in (folder / "jobs").glob(f"*/{RESULT}"))
+    if not jobs:
+        raise TaskError(f"{folder} holds no job that has a result")
+    found = [f"jobs/{job.name}/{line}" for job in jobs for line in _job(job)]
+    results = {result.plan.hash: result for result in map(result_of, jobs)}
+    if (folder / "report.json").exists():
+        found += _report_json(folder / "report.json", results)
+    if (folder / "issue.json").exists():
+        found += _comments(folder / "issue.json", results)
+    return found
+
+
+def _report_json(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        result = results[stored["plan"]]
+    except (ValueError, KeyError, TypeError) as error:
+        yield f"{path.name}: cannot be read, or of another plan: {error!r}"
+        return
+    for place, said, given in _unlike("", stored, json.loads(json.dumps(document_of(result)))):
+        yield f"{path.name}: {place} is {_short(said)}, the runs give {_short(given)}"
+
+
+def _comments(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
+    """The text of every results and verdict marker is made anew from the runs of its plan."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    asked = parse_task(document["issue"]["body"] or "")
+    for comment in document["comments"]:
+        marker = unverified(comment["body"])
+        if marker is None or marker.kind not in ("results", "verdict"):
+            continue
+        place = f"{path.name}: {marker.kind} v{marker.version}"
+        result = results.get(marker.payload.get("plan", ""))
+        if result is None:
+            yield f"{place}: no stored runs of its plan"
+            continue
+        hours = float(marker.payload.get("gpu_hours", 0.0))
+        task = asked if isinstance(asked, Task) else None
+        is_results = marker.kind == "results"
+        text = results_text(result, hours) if is_results else verdict_text(result, task)
+        for number, (said, given) in enumerate(
+            zip_longest(marker.text.split("\n"), text.split("\n"), fillvalue=""), start=1
+        ):
+            if said.rstrip() != given.rstrip():
+                yield f"{place}: line {number} is {_short(said)}, the runs give {_short(given)}"
+
+
+def _job(folder: Path) -> list[str]:
+    result = result_of(folder)
+    if not (folder / RESULT).is_file():
+        raise TaskError(f"{folder} has no {RESULT}: the job has not ended; see `paceline report`")
+    return [*_raw_files(result), *_document(result), *_report(result)]
 
 
 def _raw_files(result: Result) -> Iterator[str]:

@@ -28,7 +28,11 @@ BENCH_DECIDES = (
     "units",
     "tables",
 )
-DECIDE = [*(f"bench/{name}.py" for name in BENCH_DECIDES), "agent/planning.py", "agent/config.py"]
+AGENT_DECIDES = ("planning", "config", "task", "task_form", "task_criteria", "marker", "ledger", "decide")
+DECIDE = [
+    *(f"bench/{name}.py" for name in BENCH_DECIDES),
+    *(f"agent/{name}.py" for name in AGENT_DECIDES),
+]
 ONLY_ONE = {"github": "agent/tracker_github.py", "paramiko": "pods/shell_ssh.py"}
 
 

@@ -1,0 +1,57 @@
+"""`paceline agent`, `status`, `watch` and `cancel`: the operator's file opened, the work handed on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from agent import talk
+from agent.desk import LABELS, open_desk
+from agent.loop import Loop, utc_now
+from agent.operator import read_operator
+
+
+def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
+    """Until TERM or INT, or for one tick; jobs go on when this process ends, and are found again."""
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    operator = read_operator(config)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with open_desk(operator) as desk:
+        if not is_dry:
+            desk.tracker.ensure_labels([(operator.label, *LABELS[0][1:])])
+        loop = Loop(desk, utc_now, _say, is_dry=is_dry)
+        if once:
+            loop.tick()
+        else:
+            _say(f"{desk.tracker.repository} as {desk.me.login}: every {operator.poll_s:g} s")
+            loop.run(stop)
+    return 0
+
+
+def show_status(config: Path, *, as_json: bool) -> None:
+    with open_desk(read_operator(config)) as desk:
+        if as_json:
+            print(json.dumps({"schema": 1, "issues": talk.status_dicts(desk)}, indent=1))
+            return
+        for line in talk.lines_of(talk.statuses(desk)):
+            print(line)
+
+
+def watch_issue(config: Path, number: int) -> None:
+    with open_desk(read_operator(config)) as desk:
+        talk.watch(desk, number, _say)
+
+
+def cancel_issue(config: Path, number: int) -> None:
+    with open_desk(read_operator(config)) as desk:
+        print(talk.cancel(desk, number))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

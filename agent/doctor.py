@@ -1,0 +1,102 @@
+"""`paceline doctor`: what a working agent needs, a line each, with what to do where it is missing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pods.shell import PodError
+from pods.shell_local import LocalShell
+
+from agent.errors import TaskError
+from agent.here import look_around
+from agent.operator import Operator, read_operator
+from agent.tracker import TrackerError
+
+LEAST_FREE_GIB = 10
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    what: str
+    is_well: bool
+    told: str
+
+    @property
+    def line(self) -> str:
+        return f"{'ok  ' if self.is_well else 'FAIL'} {self.what}: {self.told}"
+
+
+def diagnoses(config: Path) -> Iterator[Diagnosis]:
+    yield _checked("python", _python)
+    yield _checked("git", _git)
+    yield _checked("disk", lambda: _disk(config.resolve().parent))
+    yield _checked("machine", _machine)
+    try:
+        operator = read_operator(config)
+    except TaskError as error:
+        yield Diagnosis("configuration", False, str(error))
+        return
+    yield Diagnosis("configuration", True, str(config))
+    yield _checked("key", lambda: _key(operator))
+    yield _checked("tracker", lambda: _tracker(operator))
+
+
+def _checked(what: str, check: Callable[[], str]) -> Diagnosis:
+    try:
+        return Diagnosis(what, True, check())
+    except (TaskError, TrackerError, PodError, OSError) as error:
+        return Diagnosis(what, False, str(error))
+
+
+def _python() -> str:
+    return ".".join(str(part) for part in sys.version_info[:3])
+
+
+def _git() -> str:
+    try:
+        done = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        raise TaskError("not found; install git") from None
+    return done.stdout.strip()
+
+
+def _disk(folder: Path) -> str:
+    free = shutil.disk_usage(folder).free / GIB
+    if free < LEAST_FREE_GIB:
+        raise TaskError(f"{free:.1f} GiB free in {folder}; environments and models need {LEAST_FREE_GIB}")
+    return f"{free:.0f} GiB free in {folder}"
+
+
+def _machine() -> str:
+    here = look_around(LocalShell())
+    return f"{here.host.get('device')}, slot {here.slot}"
+
+
+def _key(operator: Operator) -> str:
+    from agent.key import key_path, load_keys
+
+    path = operator.key or key_path()
+    return f"{path} ({', '.join(key.id for key in load_keys(path))})"
+
+
+def _tracker(operator: Operator) -> str:
+    from agent.tracker_github import GithubTracker
+
+    tracker = GithubTracker(base_url=operator.url, token=operator.token, repository=operator.repository)
+    try:
+        me = tracker.me()
+        role = tracker.role(me)
+        tracker.tagged(operator.label)
+    finally:
+        tracker.close()
+    if role not in ("admin", "maintain", "write", "triage"):
+        raise TaskError(
+            f"{me.login} has {role or 'no readable role'} in {operator.repository}; give it triage or write"
+        )
+    return f"{operator.repository} as {me.login} ({role})"

@@ -1,0 +1,111 @@
+"""What an operator asks of the tracker: status, watch, cancel. Reads markers; `cancel`
+posts a signed note that the agent obeys at its next look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent import bodies
+from agent.errors import TaskError
+from agent.gather import Desk, digest_of_text
+from agent.ledger import Ledger, fold
+from agent.marker import LIVE, Marker, render
+from agent.tracker import Gone, Issue
+
+WATCH_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One tagged issue as its markers tell it."""
+
+    issue: int
+    title: str
+    stage: str
+    plan: str
+    verdict: str
+    live: str
+    note: str
+
+
+def statuses(desk: Desk) -> list[Status]:
+    listed = desk.tracker.tagged(desk.operator.label) or ()
+    ordered = sorted(listed, key=lambda one: one.number)
+    return [_status(issue, _ledger(desk, issue.number)) for issue in ordered]
+
+
+def status_dicts(desk: Desk) -> list[dict[str, Any]]:
+    return [asdict(status) for status in statuses(desk)]
+
+
+def lines_of(found: list[Status]) -> Iterator[str]:
+    if not found:
+        yield "no open issue has the label"
+    for one in found:
+        tail = one.verdict or one.live or one.note
+        yield f"#{one.issue} {one.title}: {one.stage}{f', {tail}' if tail else ''}"
+
+
+def watch(desk: Desk, number: int, say: Callable[[str], None]) -> None:
+    """Say each change of an issue until it has its verdict or rests. Raises TaskError where it is gone."""
+    last = ""
+    while True:
+        issue = _issue(desk, number)
+        status = _status(issue, _ledger(desk, number))
+        line = next(lines_of([status]))
+        if line != last:
+            say(line)
+            last = line
+        if status.verdict or status.stage in ("blocked", "stopped", "done") or not issue.is_open:
+            return
+        time.sleep(WATCH_EVERY_S)
+
+
+def cancel(desk: Desk, number: int) -> str:
+    """Post the note that cancels the task in its present wording; what to expect, in a line."""
+    issue = _issue(desk, number)
+    ledger = _ledger(desk, number)
+    body = digest_of_text(issue.body)
+    if ledger.is_cancelled(body):
+        return f"#{number} was cancelled already"
+    text = bodies.note_text(
+        "Cancelled by the operator",
+        ("the job is ended and its slot freed; what was measured stays in its folder",),
+        "Edit the issue's text to ask anew.",
+    )
+    payload = {"schema": 1, "command": "cancel", "body": body}
+    marker = Marker("note", ledger.next_version("note"), text, payload)
+    desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
+    return f"#{number} is cancelled; the agent ends its job at its next look"
+
+
+def _issue(desk: Desk, number: int) -> Issue:
+    issue = desk.tracker.issue(number)
+    if isinstance(issue, Gone):
+        raise TaskError(f"issue {number} of {desk.tracker.repository} was {issue.why}")
+    return issue
+
+
+def _ledger(desk: Desk, number: int) -> Ledger:
+    return fold(desk.tracker.comments(number), desk.me, desk.place(number), desk.keys)
+
+
+def _status(issue: Issue, ledger: Ledger) -> Status:
+    state = ledger.state
+    newest = ledger.newest("progress")
+    lines = newest.comment.body.splitlines() if newest else []
+    live = next((line.removeprefix(LIVE).strip() for line in lines if line.startswith(LIVE)), "")
+    verdict = ledger.verdict_for(state.plan) if state else None
+    return Status(
+        issue=issue.number,
+        title=issue.title,
+        stage="verdict" if verdict else state.stage if state else "not looked at yet",
+        plan=state.plan if state else "",
+        verdict=str(verdict.marker.payload.get("outcome", "")) if verdict else "",
+        live="" if verdict else live,
+        note=state.note if state else "",
+    )
