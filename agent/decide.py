@@ -20,6 +20,9 @@ from agent.tracker import Gone, Issue
 
 ATTEMPTS = 3
 LIVE_EVERY = timedelta(seconds=30)
+HOLD = timedelta(minutes=15)
+"""A hold whose newest progress is older than this may be taken over."""
+HELD_STAGES = ("approved", "intent", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Situation:
     observed: Observation | None = None
     is_slot_free: bool = True
     live: str = ""
+    agent: str = ""
 
     @property
     def state(self) -> State | None:
@@ -196,6 +200,16 @@ def _broken(now: Situation) -> Action | None:
     return Park(now.ledger.broken)
 
 
+def _held(now: Situation) -> Action | None:
+    """Another agent of this account works on it, and its word is fresh."""
+    state, last = now.state, now.ledger.last_word
+    if state is None or last is None or state.stage not in HELD_STAGES or _has_verdict(now):
+        return None
+    if state.holder in ("", now.agent) or now.now - last >= HOLD:
+        return None
+    return Rest(f"held by {state.holder}")
+
+
 def _unwanted(now: Situation) -> Action | None:
     if now.is_wanted:
         return None
@@ -300,6 +314,8 @@ def _intended(now: Situation) -> Action | None:
         case Lost(why=why):
             return _closed(state, f"the job was lost: {why}")
         case Unreachable(why=why):
+            if now.now > datetime.fromisoformat(state.intent.hard_end):
+                return _closed(state, f"its hard end is over and the pod cannot be asked: {why}")
             return Rest(f"the pod cannot be reached: {why}")
         case None:
             return Rest("the job was not looked at")
@@ -340,6 +356,7 @@ def _has_verdict_for(now: Situation, plan: str) -> bool:
 
 ROWS: tuple[Row, ...] = (
     ("a marker of ours does not hold", _broken),
+    ("another agent holds it", _held),
     ("nobody wants it any more", _unwanted),
     ("the text is new", _edited),
     ("wanted again", _wanted_again),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,12 +33,19 @@ def open_desk(operator: Operator) -> Iterator[Desk]:
             bench=bench_here(operator.workspace),
             me=tracker.me(),
             repository_id=tracker.repository_id(),
+            agent=agent_name(operator.workspace),
         )
     finally:
         tracker.close()
 
 
+def agent_name(workspace: Path) -> str:
+    """Who works here, in few characters: this host and this workspace."""
+    digest = hashlib.sha256(str(workspace.resolve()).encode()).hexdigest()[:8]
+    return f"{socket.gethostname()}-{digest}"
+
+
 def bench_here(workspace: Path) -> Bench:
-    shell = LocalShell()
+    shell = LocalShell(name=socket.gethostname())
     here = look_around(shell)
     return Bench(shell, here.slot, MACHINE, workplace_at(workspace), here.host)

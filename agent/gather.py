@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pods import job
-from pods.job import Absent, Observation, Prepared, Running
+from pods.job import Absent, Observation, Prepared, Running, Unreachable
 from pods.paths import JobPaths
 from pods.shell import Shell
 
@@ -53,6 +53,7 @@ class Desk:
     bench: Bench
     me: User
     repository_id: int
+    agent: str  # who works here: host and workspace, the same after a restart
 
     def place(self, number: int) -> Place:
         return Place(self.repository_id, number)
@@ -70,7 +71,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathe
     ledger = fold(comments, desk.me, desk.place(number), desk.keys)
     is_tagged = isinstance(issue, Issue) and desk.operator.label in issue.labels
     body = digest_of_text(issue.body) if isinstance(issue, Issue) else ""
-    found = Situation(issue, is_tagged, body, ledger, now)
+    found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
     wanted = needs(found)
     if "job" in wanted:
         found = _with_job(desk, found)
@@ -104,7 +105,10 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
     intent = intent_of(found.ledger)
     if intent is None:
         return found
-    observed = job.observe(desk.bench.shell, desk.bench.paths(intent.job))
+    shell = desk.bench.shell
+    if intent.pod != shell.name:
+        return replace(found, observed=Unreachable(f"pod {intent.pod} is not one of this agent's"))
+    observed = job.observe(shell, desk.bench.paths(intent.job))
     return replace(found, observed=observed, live=_live(observed))
 
 

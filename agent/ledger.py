@@ -47,6 +47,7 @@ class State:
     intent: Intent | None = None
     closed: int = 0
     note: str = ""
+    holder: str = ""  # the agent that works on it: others leave it alone while its word is fresh
 
     def to_payload(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -65,7 +65,7 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Progress():
             say(f"#{number}: {action.state.stage}{': ' + action.state.note if action.state.note else ''}")
             text = bodies.progress_text(action, task)
-            _post(desk, number, gathered, "progress", text, action.state.to_payload())
+            _post(desk, number, gathered, "progress", text, _held(desk, action.state))
         case Intend():
             _intend(desk, number, gathered, action, now, say)
         case Launch():
@@ -95,7 +95,7 @@ def perform(  # noqa: PLR0912 - one case for each action
                 _post(desk, number, gathered, "failure", text, {"schema": 1, "plan": state.plan})
             else:
                 text = bodies.progress_text(Progress(state), task)
-                _post(desk, number, gathered, "progress", text, state.to_payload())
+                _post(desk, number, gathered, "progress", text, _held(desk, state))
         case _:
             assert_never(action)
     return True
@@ -107,6 +107,10 @@ def _post(
     version = gathered.situation.ledger.next_version(kind)
     marker = Marker(kind, version, text, payload)
     desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
+
+
+def _held(desk: Desk, state: State) -> dict[str, Any]:
+    return replace(state, holder=desk.agent).to_payload()
 
 
 def _intend(desk: Desk, number: int, gathered: Gathered, action: Intend, now: datetime, say: Say) -> None:
@@ -124,7 +128,7 @@ def _intend(desk: Desk, number: int, gathered: Gathered, action: Intend, now: da
     say(f"#{number}: attempt {attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
     text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(gathered))
-    _post(desk, number, gathered, "progress", text, state.to_payload())
+    _post(desk, number, gathered, "progress", text, _held(desk, state))
 
 
 def _attempts(gathered: Gathered, plan: str) -> int:
@@ -147,7 +151,7 @@ def _launch(desk: Desk, number: int, gathered: Gathered, action: Launch, say: Sa
         job.cancel(shell, spec.paths)
         closed = replace(action.state, stage="approved", intent=None, note="the slot was not taken")
         text = bodies.progress_text(Progress(closed), _task_of(gathered))
-        _post(desk, number, gathered, "progress", text, closed.to_payload())
+        _post(desk, number, gathered, "progress", text, _held(desk, closed))
         return True
     launched = job.launch(shell, spec.paths)
     if isinstance(launched, job.NotLaunched):
@@ -213,7 +217,7 @@ def _stop(desk: Desk, number: int, gathered: Gathered, action: Stop, say: Say) -
         job.cancel(desk.bench.shell, paths)
     if isinstance(gathered.situation.issue, Issue):
         text = bodies.progress_text(Progress(action.state), None)
-        _post(desk, number, gathered, "progress", text, replace(action.state, intent=None).to_payload())
+        _post(desk, number, gathered, "progress", text, _held(desk, replace(action.state, intent=None)))
 
 
 def _refresh(desk: Desk, gathered: Gathered, line: str) -> None:

@@ -28,7 +28,7 @@ BENCH_DECIDES = (
     "units",
     "tables",
 )
-AGENT_DECIDES = ("planning", "config", "task", "task_form", "task_criteria", "marker", "ledger", "decide")
+AGENT_DECIDES = ("planning", "config", "task", "task_form", "task_criteria", "marker")
 DECIDE = [
     *(f"bench/{name}.py" for name in BENCH_DECIDES),
     *(f"agent/{name}.py" for name in AGENT_DECIDES),

@@ -213,3 +213,16 @@ def test_an_issue_at_rest_needs_no_reading():
 
 def test_every_row_has_a_name():
     assert len({name for name, _ in ROWS}) == len(ROWS)
+
+
+def test_what_another_agent_holds_is_left_alone_while_its_word_is_fresh():
+    theirs = replace(MEASURING, holder="pod-9")
+    assert decide(situation(theirs, observed=ended(), agent="pod-1")) == Rest("held by pod-9")
+    assert isinstance(decide(situation(theirs, observed=ended(), agent="pod-9")), Results)
+    assert isinstance(decide(situation(theirs, observed=ended(), agent="pod-1", minutes_old=16)), Results)
+
+
+def test_a_pod_that_cannot_be_asked_is_given_up_after_the_hard_end():
+    late = replace(MEASURING, intent=replace(INTENT, hard_end=(NOW - timedelta(minutes=1)).isoformat()))
+    action = decide(situation(late, observed=Unreachable("gone")))
+    assert (action.state.stage, action.state.closed) == ("approved", 1)
