@@ -57,6 +57,7 @@ class Situation:
     is_slot_free: bool = True
     live: str = ""
     agent: str = ""
+    jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
 
     @property
     def state(self) -> State | None:
@@ -125,6 +126,14 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Free:
+    """End jobs whose issue is gone: there is nowhere left to say it."""
+
+    jobs: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refresh:
     """Rewrite the live line of the newest progress."""
 
@@ -155,7 +164,7 @@ class Fail:
     why: str
 
 
-Action = Rest | Park | Progress | Intend | Launch | Stop | Refresh | Results | Verdict | Fail
+Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Results | Verdict | Fail
 Row = tuple[str, Callable[[Situation], Action | None]]
 
 
@@ -189,6 +198,12 @@ def needs(situation: Situation) -> frozenset[Literal["plan", "approval", "job"]]
 
 
 # The rows.
+
+
+def _gone(now: Situation) -> Action | None:
+    if not isinstance(now.issue, Gone):
+        return None
+    return Free(now.jobs, now.why_unwanted) if now.jobs else Rest(now.why_unwanted)
 
 
 def _broken(now: Situation) -> Action | None:
@@ -355,6 +370,7 @@ def _has_verdict_for(now: Situation, plan: str) -> bool:
 
 
 ROWS: tuple[Row, ...] = (
+    ("the issue is gone, and its markers with it", _gone),
     ("a marker of ours does not hold", _broken),
     ("another agent holds it", _held),
     ("nobody wants it any more", _unwanted),

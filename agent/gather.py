@@ -69,9 +69,13 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathe
     """Raises TrackerError, PodError."""
     comments = () if isinstance(issue, Gone) else tuple(desk.tracker.comments(number))
     ledger = fold(comments, desk.me, desk.place(number), desk.keys)
-    is_tagged = isinstance(issue, Issue) and desk.operator.label in issue.labels
+    labels = {label.casefold() for label in issue.labels} if isinstance(issue, Issue) else set()
+    is_tagged = desk.operator.label.casefold() in labels  # as the tracker's own filter compares
     body = digest_of_text(issue.body) if isinstance(issue, Issue) else ""
     found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
+    if isinstance(issue, Gone):
+        jobs = tuple(name for of, name in _live_jobs(desk) if of == number)
+        return Gathered(replace(found, jobs=jobs), comments)
     wanted = needs(found)
     if "job" in wanted:
         found = _with_job(desk, found)
@@ -86,11 +90,15 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathe
 
 def issues_with_jobs(desk: Desk) -> set[int]:
     """Issues of this repository whose jobs have not ended: also those that nobody lists any more."""
+    return {number for number, _ in _live_jobs(desk)}
+
+
+def _live_jobs(desk: Desk) -> list[tuple[int, str]]:
     head = re.escape(desk.tracker.repository.replace("/", "-"))
     name = re.compile(rf"{head}-([0-9]+)-[0-9a-f]{{12}}-a[0-9]+")
     folders = (desk.bench.workspace / "jobs").glob("*")
     found = [(name.fullmatch(folder.name), folder) for folder in folders]
-    return {int(match[1]) for match, folder in found if match and not JobPaths(folder).exit.exists()}
+    return [(int(match[1]), match[0]) for match, path in found if match and not JobPaths(path).exit.exists()]
 
 
 def digest_of_text(text: str) -> str:

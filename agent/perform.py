@@ -24,6 +24,7 @@ from agent.bench_command import stored
 from agent.decide import (
     Action,
     Fail,
+    Free,
     Intend,
     Launch,
     Park,
@@ -72,6 +73,10 @@ def perform(  # noqa: PLR0912 - one case for each action
             return _launch(desk, number, gathered, action, say)
         case Stop():
             _stop(desk, number, gathered, action, say)
+        case Free(jobs=jobs, why=why):
+            say(f"#{number}: {why}: ending {', '.join(jobs)}")
+            for name in jobs:
+                job.cancel(desk.bench.shell, desk.bench.paths(name))
         case Refresh(line=line):
             _refresh(desk, gathered, line)
         case Results(intent=intent):

@@ -10,6 +10,7 @@ from agent.decide import (
     ROWS,
     Approval,
     Fail,
+    Free,
     Intend,
     Launch,
     Park,
@@ -157,14 +158,19 @@ def test_unreachable_is_unknown_and_not_failed():
     [
         {"issue": replace(ISSUE, is_open=False)},
         {"is_tagged": False},
-        {"issue": Gone("deleted")},
-        {"issue": Gone("transferred")},
     ],
 )
 def test_what_nobody_wants_any_more_is_stopped(gone):
     action = decide(situation(MEASURING, observed=RUNNING, **gone))
     assert isinstance(action, Stop)
     assert action.intent == INTENT
+
+
+@pytest.mark.parametrize("why", ["deleted", "transferred", "not found"])
+def test_the_jobs_of_an_issue_that_is_gone_are_ended_though_no_marker_is_left(why):
+    gone = situation(issue=Gone(why), is_tagged=False, jobs=("job-a1",))
+    assert decide(gone) == Free(("job-a1",), f"the issue was {why}")
+    assert isinstance(decide(replace(gone, jobs=())), Rest)
 
 
 def test_a_cancel_of_this_text_stops_it_and_a_new_text_asks_anew():

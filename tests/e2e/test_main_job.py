@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from agent.hub.serve import HubProcess
+from agent.hub.serve import HubProcess, open_admin
 from agent.key import make_key
 from tests.e2e.conftest import Paceline, commit, git, make_repository
 
@@ -253,6 +253,48 @@ def test_what_nobody_wants_any_more_is_stopped_and_said(life, change):
         assert "verdict v1" not in life.markers(number)
 
 
+@pytest.mark.parametrize("change", ["deleted", "transferred"])
+def test_an_issue_that_is_gone_frees_everything(life, change):
+    number = life.file(life.body(seconds="30"))
+    life.start_agent()
+    life.until(running(life, number))
+    with open_admin(life.folder / "tracker.db") as admin:
+        if change == "deleted":
+            admin.delete_issue(REPOSITORY, number)
+        else:
+            other = make_repository(life.folder / "other", {"README": "x"})
+            admin.repository("acme/other", other)
+            admin.transfer_issue(REPOSITORY, number, "acme/other")
+    [job] = life.jobs()
+    life.until((job / "exit.json").exists)
+    assert json.loads((job / "exit.json").read_text())["outcome"] == "cancelled"
+    assert f"the issue was {change}" in (life.folder / "agent.log").read_text()
+
+
+def test_a_poll_in_which_nothing_changed_costs_nothing_of_the_rate_limit(life):
+    life.start_agent()
+    life.until(lambda: "every 0.3 s" in (life.folder / "agent.log").read_text())
+    time.sleep(1.0)
+
+    def left():
+        headers = {"Authorization": f"Bearer {'b' * 40}"}
+        asked = urllib.request.Request(f"{life.hub.base_url}/rate_limit", headers=headers)
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return json.loads(answer.read())["resources"]["core"]["remaining"]
+
+    before = left()
+    time.sleep(2.0)  # several polls
+    assert left() == before
+
+
+def test_watch_says_the_way_to_the_verdict_and_ends(life):
+    number = life.file(life.body())
+    life.start_agent()
+    told = life.run("watch", str(number))
+    assert told.returncode == 0
+    assert told.stderr.splitlines()[-1] == f"#{number} faster: verdict, FAIL"
+
+
 def test_an_edit_of_other_words_lets_the_job_go_on(life):
     number = life.file(life.body(seconds="1.5"))
     life.start_agent()
@@ -321,11 +363,7 @@ def test_beyond_the_budget_somebody_with_write_permission_has_to_approve(life):
 
 
 def test_a_label_on_a_readers_issue_is_not_a_permission(life):
-    number = (
-        life.file(life.body(), who="eve")
-        if False
-        else life.ask("/issues", {"title": "x", "body": life.body()}, who="eve")["number"]
-    )
+    number = life.ask("/issues", {"title": "x", "body": life.body()}, who="eve")["number"]
     life.ask(f"/issues/{number}/labels", {"labels": ["bench"]}, who="ada")
     life.start_agent()
     life.until(lambda: life.markers(number) == ["progress v1"])
