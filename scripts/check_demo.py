@@ -7,10 +7,12 @@ the reference pass shows, are not.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
-REPORT = Path(__file__).resolve().parent.parent / ".paceline" / "demo" / "report.json"
+DEMO = Path(__file__).resolve().parent.parent / ".paceline" / "demo"
+MARKER = re.compile(r"\A<!-- epm:([a-z-]+) v(\d+) -->")
 
 
 def troubles(document: dict) -> list[str]:
@@ -43,7 +45,18 @@ def troubles(document: dict) -> list[str]:
     return found
 
 
+def unsaid(comments: list[dict]) -> list[str]:
+    """The markers that an issue with a verdict has: one results, one verdict, the rest progress."""
+    found = [MARKER.match(comment["body"]) for comment in comments]
+    said = [f"{match[1]} v{match[2]}" for match in found if match]
+    wrong = [
+        f"{text}: {said.count(text)} times" for text in ("results v1", "verdict v1") if said.count(text) != 1
+    ]
+    return wrong + [f"{text} was not expected" for text in said if text.startswith(("note", "failure"))]
+
+
 if __name__ == "__main__":
-    trouble = troubles(json.loads(REPORT.read_text(encoding="utf-8")))
+    trouble = troubles(json.loads((DEMO / "report.json").read_text(encoding="utf-8")))
+    trouble += unsaid(json.loads((DEMO / "issue.json").read_text(encoding="utf-8"))["comments"])
     print("\n".join(trouble) or "demo: as it should be")
     sys.exit(bool(trouble))
