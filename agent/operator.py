@@ -74,7 +74,7 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise TaskError(
-            f"cannot read {path}: {error.strerror}; `paceline init` shows what it holds"
+            f"cannot read {path}: {error.strerror}; docs/agent.md says what it holds"
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise TaskError(f"{path} is not TOML: {error}") from None
