@@ -385,9 +385,7 @@ def test_results_of_three_recipes_with_four_arms_and_twelve_replicates_fit(tmp_p
     assert len(render(Marker("results", 1, bodies.results_text(result, 1.0), payload), PLACE, KEY)) < 60_000
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bodies.results_text never cuts: 125,000 characters"
-)
+@pytest.mark.xfail(strict=True, reason="bodies.results_text never cuts: 125,000 characters")
 def test_the_text_of_results_stays_short_for_many_recipes_arms_and_replicates(tmp_path):
     result = made_many(tmp_path / "job", 6, 8, 12)
     assert len(bodies.results_text(result, 1.0)) < 60_000 - (16 << 10)
