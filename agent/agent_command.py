@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -12,13 +13,13 @@ from pathlib import Path
 from agent import talk
 from agent.desk import LABELS, open_desk
 from agent.loop import Loop, utc_now
-from agent.operator import read_operator
+from agent.operator import Operator, read_operator
 
 
 def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
     """Until TERM or INT, or for one tick; jobs go on when this process ends, and are found again."""
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    operator = read_operator(config)
+    operator = _operator(config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -35,7 +36,7 @@ def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
 
 
 def show_status(config: Path, *, as_json: bool) -> None:
-    with open_desk(read_operator(config)) as desk:
+    with open_desk(_operator(config)) as desk:
         if as_json:
             print(json.dumps({"schema": 1, "issues": talk.status_dicts(desk)}, indent=1))
             return
@@ -44,13 +45,20 @@ def show_status(config: Path, *, as_json: bool) -> None:
 
 
 def watch_issue(config: Path, number: int) -> None:
-    with open_desk(read_operator(config)) as desk:
+    with open_desk(_operator(config)) as desk:
         talk.watch(desk, number, _say)
 
 
 def cancel_issue(config: Path, number: int) -> None:
-    with open_desk(read_operator(config)) as desk:
+    with open_desk(_operator(config)) as desk:
         print(talk.cancel(desk, number))
+
+
+def _operator(config: Path) -> Operator:
+    """The operator's file read; from here on nothing that is started inherits the token."""
+    operator = read_operator(config)
+    os.environ.pop(operator.token_env, None)
+    return operator
 
 
 def _say(line: str) -> None:

@@ -59,6 +59,7 @@ class Operator:
     repository: str
     url: str
     token: str = field(repr=False)
+    token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the variable's name
     label: str = "bench"
     workspace: Path = Path(".paceline")
     key: Path | None = None
@@ -73,9 +74,7 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
     try:
         parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise TaskError(
-            f"cannot read {path}: {error.strerror}; docs/agent.md says what it holds"
-        ) from None
+        raise TaskError(f"cannot read {path}: {error.strerror}; docs/agent.md says what it holds") from None
     except tomllib.TOMLDecodeError as error:
         raise TaskError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
@@ -88,6 +87,7 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         repository=parsed.tracker.repository,
         url=parsed.tracker.url,
         token=token,
+        token_env=name,
         label=parsed.agent.label,
         workspace=path.parent / parsed.agent.workspace,
         key=Path(parsed.agent.key).expanduser() if parsed.agent.key else None,
