@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.gather import Bench, Desk
+from agent.gather import Bench, Desk, digest_of_text
+from agent.ledger import Intent, State
 from agent.loop import Loop
-from agent.marker import Key, Marker, Place, parse
+from agent.marker import Key, Marker, Place, parse, render
 from agent.operator import Operator
+from agent.task import Task, parse_task
 from agent.tracker import TrackerError
 from pods.shell import PodError
 from tests.fakes.tracker import FakeTracker
@@ -358,3 +360,116 @@ def test_jobs_that_have_ended_are_left_alone(world):
     ended.mkdir(parents=True)
     (ended / "exit.json").write_text("{}")
     assert world.reads_of_a_tick() == ["tagged"]
+
+
+# Attempts that came to nothing, and other agents: told by markers that an earlier agent has left.
+
+
+def left(world, number, stage="running", version=1, closed=2, holder="here", plan="p1", ends_in=-1):
+    """An earlier agent's word: an attempt on a pod that nobody reaches, past its hard end."""
+    issue = world.tracker.issue(number)
+    ends = (world.clock.now + timedelta(hours=ends_in)).isoformat()
+    intent = Intent(3, "pod-1", "cpu", f"acme-target-{number}-{'a' * 12}-a3", ends)
+    task = parse_task(issue.body)
+    digest = task.digest if isinstance(task, Task) else ""
+    state = State(stage, digest_of_text(issue.body), digest, plan, "budget", intent, closed, "", holder)
+    say(world, number, "progress", version, state.to_payload())
+
+
+def say(world, number, kind, version, payload, key=KEY):
+    body = render(Marker(kind, version, "## text", payload), Place(42, number), key)
+    world.tracker.comment("paceline", body, number)
+
+
+def test_when_the_attempts_are_used_up_the_failure_is_said_once_and_then_the_state(world):
+    number = world.file(TOO_DEAR)
+    left(world, number)
+    world.settle()
+    world.settle()
+    assert world.markers(number) == ["progress v1", "failure v1", "progress v2"]
+    assert world.stages(number) == ["running", "stopped"]
+
+
+def test_a_failure_whose_answer_did_not_come_is_not_said_twice(world):
+    number = world.file(TOO_DEAR)
+    left(world, number)
+    world.tracker.unsure_next("post", stored=True)
+    world.settle()
+    assert world.markers(number) == ["progress v1", "failure v1", "progress v2"]
+
+
+@pytest.mark.xfail(strict=True, reason="perform.py: Fail looks for any failure, not for one of this plan")
+def test_the_failure_of_another_plan_does_not_stand_for_this_ones(world):
+    number = world.file(TOO_DEAR)
+    say(world, number, "failure", 1, {"schema": 1, "plan": "p0"})
+    left(world, number)
+    world.settle()
+    assert "failure v2" in world.markers(number)
+
+
+def test_before_its_hard_end_a_pod_that_is_not_reached_is_waited_for(world):
+    number = world.file(TOO_DEAR)
+    left(world, number, ends_in=1)
+    world.settle()
+    assert world.markers(number) == ["progress v1"]
+
+
+def test_what_another_agent_holds_is_left_alone_while_its_word_is_fresh(world):
+    number = world.file(TOO_DEAR)
+    left(world, number, holder="elsewhere")
+    world.settle()
+    assert world.markers(number) == ["progress v1"]
+
+
+def test_a_hold_that_was_silent_for_fifteen_minutes_is_taken_over(world):
+    number = world.file(TOO_DEAR)
+    left(world, number, holder="elsewhere")
+    world.settle()
+    world.clock.now += timedelta(minutes=16)
+    world.settle()
+    assert world.markers(number) == ["progress v1", "failure v1", "progress v2"]
+
+
+def test_a_marker_that_does_not_hold_parks_its_issue_and_says_so_once(world):
+    number = world.file(TOO_DEAR)
+    say(world, number, "progress", 1, {}, key=Key("89abcdef", b"o" * 32))
+    world.settle()
+    world.tracker.comment("ada", "what is wrong?", number)
+    world.settle()
+    assert world.markers(number) == ["note v1"]
+
+
+def test_an_issue_goes_on_when_the_marker_that_parked_it_is_deleted(world):
+    number = world.file(TOO_DEAR)
+    say(world, number, "progress", 1, {}, key=Key("89abcdef", b"o" * 32))
+    world.settle()
+    world.tracker.delete_comment(world.tracker.comments(number)[0].id)
+    world.settle()
+    assert world.stages(number) == ["waiting"]
+
+
+@pytest.mark.xfail(strict=True, reason="decide.py: _waiting rests where the plan is refused by now")
+def test_a_waiting_task_whose_recipe_was_taken_away_is_told_so(world):
+    number = world.file(TOO_DEAR)
+    world.settle()
+    world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("sleep", "other"))
+    world.settle()
+    assert world.stages(number) == ["waiting", "blocked"]
+
+
+def test_a_waiting_task_whose_recipe_changed_waits_for_approval_of_the_new_plan(world):
+    number = world.file(TOO_DEAR)
+    world.settle()
+    world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("pass", "1"))
+    world.settle()
+    assert world.stages(number) == ["waiting", "waiting"]
+
+
+def test_an_approval_by_somebody_who_took_over_a_login_does_not_count(world):
+    number = world.file(TOO_DEAR)
+    world.settle()
+    plan = parse(world.tracker.comments(number)[0].body, Place(42, number), [KEY]).payload["plan"]
+    world.tracker.comment("ada", f"/approve {plan[:12]}", number)
+    world.tracker.give_login_away("ada")
+    world.settle()
+    assert world.stages(number) == ["waiting"]
