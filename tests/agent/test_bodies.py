@@ -240,6 +240,25 @@ def test_a_hard_end_is_utc_in_whole_seconds():
     assert bodies.hard_end(now, 3600.0) == "2026-11-20T13:00:00+00:00"
 
 
+def test_an_example_of_several_lines_is_shown_as_it_is_typed():
+    problem = Problem("Kind", "no heading of the issue form was found", "### Kind\n\ninfra")
+    found = Problems((problem, PROBLEMS.found[0]))
+    text = bodies.progress_text(Progress(State("blocked", "b"), problems=found), None)
+    [fence] = [token for token in MARKDOWN.parse(text) if token.type == "fence"]
+    assert fence.content == "### Kind\n\ninfra\n"
+    assert "ordered_list_open" in kinds_of(text)
+    assert "heading_open" in kinds_of(text)
+    assert len([token for token in MARKDOWN.parse(text) if token.type == "ordered_list_open"]) == 1
+
+
+def test_every_detail_of_a_reason_is_told_whole(tmp_path):
+    """Joined to one line they would be cut at the length of a cell."""
+    text = bodies.verdict_text(made_many(tmp_path / "job", 6, 2, 3), None)
+    told = [line for line in text.splitlines() if line.startswith("  - recipe-")]
+    assert len(told) == 6
+    assert not any(line.endswith("…") for line in told)
+
+
 # Foreign text.
 
 FOREIGN = st.text(max_size=60) | MARKUP
@@ -435,3 +454,16 @@ def test_an_environment_without_a_package_that_matters_is_told_without_one(resul
 @pytest.mark.xfail(strict=True, reason="bodies.progress_text shows the note only where work rests")
 def test_progress_tells_why_an_attempt_has_ended_without_result():
     assert "no heartbeat" in bodies.progress_text(PROGRESS["again"], TASK)
+
+
+@pytest.mark.xfail(strict=True, reason="report.escaped leaves what GitHub links by itself")
+@pytest.mark.parametrize("subject", ["fixes #12", "as in acme/other#3", "GH-12", "http://evil.example/x"])
+def test_the_subject_of_a_commit_links_to_nothing_and_refers_to_no_issue(result, subject):
+    history = {"optimized": {"commits": [{"id": "c" * 40, "subject": subject}], "files": []}}
+    assert subject not in bodies.results_text(replace(result, history=history), 1.0)
+
+
+@pytest.mark.xfail(strict=True, reason="bodies.results_text does not look at error and ended")
+def test_results_of_a_job_that_could_not_measure_say_why(result):
+    text = bodies.results_text(replace(result, runs=(), error="pip failed: no matching distribution"), 1.0)
+    assert "pip failed: no matching distribution" in text
