@@ -7,7 +7,9 @@ operator's list, somebody with write permission comments `/approve HASH`. A role
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+from markdown_it import MarkdownIt
 
 from agent.decide import Approval
 from agent.operator import Operator
@@ -15,7 +17,8 @@ from agent.tracker import Comment, Issue, Role, User
 
 APPROVERS: tuple[Role, ...] = ("admin", "maintain", "write")
 SHORTEST_HASH = 12
-_COMMAND = re.compile(r"^/approve ([0-9a-f]{12,64})[ \t]*$", re.MULTILINE)
+BODY_LIMIT = 65_536
+_COMMAND = re.compile(r"/approve ([0-9a-f]{12,64})")
 
 
 def approval_of(
@@ -29,8 +32,7 @@ def approval_of(
 ) -> Approval:
     """`gpu_hours` is what the plan may spend. Asks for roles only where they decide."""
     for comment in comments:
-        asked = _COMMAND.search(comment.body.replace("\r\n", "\n"))
-        if asked is None or not plan.startswith(asked[1]) or comment.author.id == me.id:
+        if comment.author.id == me.id or not any(map(plan.startswith, _hashes(comment.body))):
             continue
         role = role_of(comment.author)
         if role in APPROVERS:
@@ -40,7 +42,7 @@ def approval_of(
         return Approval(
             False,
             f"the plan may spend {gpu_hours:g} GPU-hours, the standing budget covers {operator.gpu_hours:g}:"
-            f" somebody with write permission has to comment `/approve {plan[:SHORTEST_HASH]}`",
+            f" somebody with write permission has to comment /approve {plan[:SHORTEST_HASH]}",
         )
     author, role = issue.author, role_of(issue.author)
     if role is not None and role in operator.roles:
@@ -52,5 +54,18 @@ def approval_of(
         False,
         f"the standing budget covers tasks of {', '.join(operator.roles)}; {author.login} has"
         f" {role or 'no role that can be read'}: somebody with write permission has to comment"
-        f" `/approve {plan[:SHORTEST_HASH]}`",
+        f" /approve {plan[:SHORTEST_HASH]}",
     )
+
+
+def _hashes(body: str) -> Iterator[str]:
+    """What a comment approves: commands on lines of its own paragraphs, not in fences, quotes or HTML."""
+    if "/approve" not in body:
+        return
+    lines = body.replace("\r\n", "\n").split("\n")
+    for token in MarkdownIt("commonmark").parse(body[:BODY_LIMIT]):
+        if token.type == "paragraph_open" and token.level == 0 and token.map:
+            for line in lines[token.map[0] : token.map[1]]:
+                found = _COMMAND.fullmatch(line.rstrip())
+                if found:
+                    yield found[1]

@@ -6,18 +6,20 @@ where there are stored runs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bench import tables
-from bench.plan import Plan
+from bench.plan import Plan, digest_of
 from bench.tables import Table
 
 from agent.decide import Progress
 from agent.follow import duration_text
 from agent.ledger import State
-from agent.report import environment_of_templates
+from agent.report import environment_of_templates, escaped, in_code
 from agent.result import Result
 from agent.task import Problems, Task
 
@@ -48,6 +50,7 @@ def progress_text(action: Progress, task: Task | None, live: str = "") -> str:
         understood=_understood(plan, state, task) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),
         blocker=state.note if state.stage in ("blocked", "waiting", "stopped") else "",
+        note=state.note if state.stage in ("approved", "intent", "running", "done") else "",
         done=STEPS[:done],
         left=STEPS[done:],
         eta=_eta(state, plan),
@@ -94,7 +97,7 @@ def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
 def _params(params: Mapping[str, Any]) -> str:
     from bench.plan import written
 
-    return "".join(f", {key} = {written(value)}" for key, value in params.items())
+    return "".join(f", {key} = `{in_code(written(value))}`" for key, value in params.items())
 
 
 def _limit(plan: Plan) -> str:
@@ -109,25 +112,44 @@ def _eta(state: State, plan: Plan | None) -> str:
     return f"{MINUTES_UNKNOWN}; at most {_limit(plan)} from the start" if plan else MINUTES_UNKNOWN
 
 
+RESULTS_LIMIT = 40_000
+"""Of the text: payload, frame and what a tracker adds stay below the body's 60,000 characters."""
+CUTS = ("runs", "phases", "lists", "secondary metrics", "extra arms")
+"""What is left out first where the text is too long: a reader loses least. The job's report has all of it."""
+
+
 def results_text(result: Result, gpu_hours: float) -> str:
-    plan, runs = result.plan, result.runs
-    history = result.history
+    """The text of a results marker, cut as little as its length allows, and saying what was cut."""
+    texts = (_results(result, gpu_hours, CUTS[:count]) for count in range(len(CUTS) + 1))
+    return next((text for text in texts if len(text) <= RESULTS_LIMIT), "")
+
+
+def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
+    plan, runs, history = result.plan, result.runs, result.history
+    shown = replace(plan, arms=plan.arms[:2]) if "extra arms" in cuts else plan
+    rows = {
+        recipe.name: (recipe.primary, "heldout_loss") if "secondary metrics" in cuts else tables.SHOWN
+        for recipe in plan.recipes
+    }
     return _rendered(
         "comments/results.md.j2",
         plan=plan,
+        cuts=cuts,
         recipes=[
             {
                 "name": recipe.name,
-                "metrics": tables.metric_table(recipe, plan, result.judgement),
-                "phases": tables.phase_table(recipe, plan, runs),
-                "choices": tables.choice_table(recipe, plan, runs),
-                "runs": tables.run_table(recipe, runs),
+                "metrics": tables.metric_table(recipe, shown, result.judgement, rows[recipe.name]),
+                "phases": None if "phases" in cuts else tables.phase_table(recipe, plan, runs),
+                "choices": None if "phases" in cuts else tables.choice_table(recipe, plan, runs),
+                "runs": None if "runs" in cuts else tables.run_table(recipe, runs),
             }
             for recipe in plan.recipes
         ],
         arms=plan.arms,
         environment=environment_lines(result),
-        history=[
+        history=[]
+        if "lists" in cuts
+        else [
             {"name": arm.name, "commits": history[arm.name]["commits"], "diff": _diff(history[arm.name])}
             for arm in plan.arms
             if arm.name in history and not arm.params
@@ -147,7 +169,8 @@ def _diff(history: Mapping[str, Any]) -> Table:
 
 def environment_lines(result: Result) -> tuple[str, ...]:
     """Device, interpreter and the versions that matter, as code spans: nothing in them is markup."""
-    lines = [f"device: {result.device or 'not known'}, kernel `{result.host.get('kernel', '?')}`"]
+    kernel = in_code(str(result.host.get("kernel", "?")))
+    lines = [f"device: {escaped(result.device) or 'not known'}, kernel `{kernel}`"]
     for digest, described in result.environments.items():
         names = (
             "torch",
@@ -159,10 +182,10 @@ def environment_lines(result: Result) -> tuple[str, ...]:
             "flash_attn",
             "liger_kernel",
         )
-        packages = [
-            p for p in described.get("packages", ()) if p.partition("==")[0].replace("-", "_") in names
-        ]
-        lines.append(f"environment `{digest}`: Python `{described.get('python')}`, `{'`, `'.join(packages)}`")
+        found = described.get("packages", ())
+        packages = [f"`{in_code(p)}`" for p in found if p.partition("==")[0].replace("-", "_") in names]
+        python = in_code(str(described.get("python")))
+        lines.append(", ".join([f"environment `{in_code(digest)}`: Python `{python}`", *packages]))
     return tuple(lines)
 
 
@@ -171,7 +194,7 @@ def time_lines(result: Result, gpu_hours: float) -> tuple[str, ...]:
     subject_s = sum(run.wall_s or 0.0 for run in result.runs)
     return (
         f"{len(result.runs)} runs, {duration_text(subject_s)} in the measured processes",
-        f"{spent_s / 3600:.3f} GPU-hours of slot time from start to end, budget {gpu_hours:g}",
+        f"{spent_s / 3600:.3f} GPU-hours of slot time from start to end, budget {gpu_hours:g} GPU-hours",
     )
 
 
@@ -183,7 +206,11 @@ def _spent_s(result: Result) -> float:
 
 def deviations(result: Result) -> tuple[str, ...]:
     """What went otherwise than planned: runs that did not end well, runs that are missing."""
-    found = [
+    found = [f"the plan could not be worked off: {result.error}"] if result.error else []
+    ended = (result.ended or {}).get("outcome", "finished")
+    if ended != "finished":
+        found.append(f"the job ended early: {ended}")
+    found += [
         f"{run.recipe} replicate {run.replicate}, {run.arm}: {run.outcome}: {run.reason}"
         for run in result.runs
         if run.outcome not in ("ok", "no trainer")
@@ -219,17 +246,21 @@ def results_payload(result: Result, gpu_hours: float) -> dict[str, Any]:
         "schema": 1,
         "plan": result.plan.hash,
         "gpu_hours": gpu_hours,
-        "runs": [
-            [run.recipe, run.replicate, run.arm, run.outcome, run.files.get("exit.json", "")[:16]]
-            for run in result.runs
-        ],
+        "runs": {
+            "digest": digest_of({"exits": [run.files.get("exit.json", "") for run in result.runs]}),
+            "outcomes": dict(Counter(run.outcome for run in result.runs)),
+        },
         "comparisons": [
-            [c.recipe, c.arm, c.metric, c.ratio, c.low, c.high, c.n, c.proven]
+            [c.recipe, c.arm, c.metric, _short(c.ratio), _short(c.low), _short(c.high), c.n, c.proven]
             for c in result.judgement.comparisons
             if c.metric
             in ("job_tokens_per_s", "tokens_per_s", "end_to_end_s", "peak_memory_b", "heldout_loss")
         ],
     }
+
+
+def _short(number: float | None) -> float | None:
+    return None if number is None else float(f"{number:.6g}")
 
 
 def verdict_payload(result: Result) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def cancel(issue: Number, config: Config = DEFAULT_CONFIG) -> None:
     cancel_issue(config, issue)
 
 
-@app.command(epilog="Example: cd my-repository && paceline init")
+@app.command(epilog="Example: paceline init ./my-repository")
 def init(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The git repository.")] = Path(),
 ) -> None:

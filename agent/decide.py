@@ -57,6 +57,7 @@ class Situation:
     is_slot_free: bool = True
     live: str = ""
     agent: str = ""
+    error: str = ""  # why the worker could not work the plan off
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
 
     @property
@@ -286,7 +287,7 @@ def _waiting(now: Situation) -> Action | None:
     state = now.state
     if state is None or state.stage != "waiting":
         return None
-    if isinstance(now.planned, Planned) and now.planned.plan.hash != state.plan:
+    if isinstance(now.planned, Refused) or (now.planned and now.planned.plan.hash != state.plan):
         return _understood(now)  # recipes or branches have moved on: the approval would be of something else
     if now.approval is None or not now.approval.is_given:
         return Rest("waiting for approval")
@@ -322,8 +323,13 @@ def _intended(now: Situation) -> Action | None:
             return _not_running(now, state, state.intent)
         case Running():
             return _running(now, state)
-        case Finished(exit=ended) if ended.outcome == "finished":
+        case Finished(exit=ended) if ended.outcome in ("finished", "timed out"):
+            # Out of budget: what was measured until then is judged, and nothing is repeated.
             return Results(state, state.intent)
+        case Finished() if now.error:
+            # The commits or their environment: the same on every machine, so no attempt is owed.
+            used_up = replace(state, stage="stopped", closed=ATTEMPTS, intent=None, note=now.error)
+            return Fail(used_up, now.error)
         case Finished(exit=ended):
             return _closed(state, f"the job ended: {ended.outcome}")
         case Lost(why=why):
@@ -371,9 +377,9 @@ def _has_verdict_for(now: Situation, plan: str) -> bool:
 
 ROWS: tuple[Row, ...] = (
     ("the issue is gone, and its markers with it", _gone),
-    ("a marker of ours does not hold", _broken),
     ("another agent holds it", _held),
     ("nobody wants it any more", _unwanted),
+    ("a marker of ours does not hold", _broken),
     ("the text is new", _edited),
     ("wanted again", _wanted_again),
     ("waiting for approval", _waiting),

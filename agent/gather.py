@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pods import job
-from pods.job import Absent, Observation, Prepared, Running, Unreachable
+from pods.job import Absent, Finished, Observation, Prepared, Running, Unreachable
 from pods.paths import JobPaths
-from pods.shell import Shell
+from pods.shell import NoSuchFile, Shell
 
 from agent.approve import approval_of
 from agent.decide import Approval, Refused, Situation, needs
@@ -117,7 +118,17 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
     if intent.pod != shell.name:
         return replace(found, observed=Unreachable(f"pod {intent.pod} is not one of this agent's"))
     observed = job.observe(shell, desk.bench.paths(intent.job))
-    return replace(found, observed=observed, live=_live(observed))
+    error = _error(desk, intent) if isinstance(observed, Finished) else ""
+    return replace(found, observed=observed, live=_live(observed), error=error)
+
+
+def _error(desk: Desk, intent: Intent) -> str:
+    """Why the worker could not work the plan off, "" where it could."""
+    try:
+        text = desk.bench.shell.get(desk.bench.paths(intent.job).runs / "error.json", 1 << 16)
+        return str(json.loads(text)["text"])[:500]
+    except (NoSuchFile, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _live(observed: Observation) -> str:

@@ -8,9 +8,9 @@ carries the whole state, so the newest one is the state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from agent.marker import Broken, Key, Kind, Marker, Place, parse
 from agent.tracker import Comment, User
@@ -58,8 +58,16 @@ class State:
         data = dict(payload)
         if data.pop("schema", None) != SCHEMA:
             raise ValueError("progress of a foreign schema")
-        intent = data.pop("intent")
-        return cls(**data, intent=Intent(**intent) if intent else None)
+        try:
+            intent = data.pop("intent")
+            state = cls(**data, intent=Intent(**intent) if intent else None)
+            if state.intent is not None:
+                datetime.fromisoformat(state.intent.hard_end)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"progress that this version cannot read: {error}") from None
+        if state.stage not in get_args(Stage):
+            raise ValueError(f"progress of an unknown stage {state.stage!r}")
+        return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class Ledger:
     said: Mapping[tuple[Kind, int], Said] = field(default_factory=dict)
     doubles: tuple[Comment, ...] = ()
     broken: tuple[str, ...] = ()
+    state: State | None = None  # of the newest progress; None where there is none, or it is broken
 
     def newest(self, kind: Kind) -> Said | None:
         versions = [version for found, version in self.said if found == kind]
@@ -88,11 +97,6 @@ class Ledger:
 
     def next_version(self, kind: Kind) -> int:
         return max((version for found, version in self.said if found == kind), default=0) + 1
-
-    @property
-    def state(self) -> State | None:
-        newest = self.newest("progress")
-        return State.from_payload(newest.marker.payload) if newest else None
 
     @property
     def last_word(self) -> datetime | None:
@@ -129,4 +133,11 @@ def fold(comments: Sequence[Comment], me: User, place: Place, keys: Sequence[Key
             doubles.append(comment)
         elif marker is not None:
             said[marker.kind, marker.version] = Said(marker, comment)
-    return Ledger(said, tuple(doubles), tuple(broken))
+    ledger = Ledger(said, tuple(doubles), tuple(broken))
+    newest = ledger.newest("progress")
+    if newest is None:
+        return ledger
+    try:
+        return replace(ledger, state=State.from_payload(newest.marker.payload))
+    except ValueError as error:
+        return replace(ledger, broken=(*broken, f"comment {newest.comment.id}: {error}"))

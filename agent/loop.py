@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pods.shell import PodError
 
@@ -22,13 +22,15 @@ from agent.tracker import Gone, Issue, TrackerError
 
 logger = logging.getLogger("paceline.agent")
 
+WAITING_EVERY = timedelta(minutes=5)
 MOST_STEPS = 20
 """Steps of one issue in one tick: a bound on a mistake, not a budget."""
 
 
 @dataclass
 class Loop:
-    """`watched` are issues with work under way; after a restart they are found again by list and jobs."""
+    """`watched` are issues with work under way, `waiting` those that wait for a comment; after a restart
+    both are found again by the list and the jobs."""
 
     desk: Desk
     now: Callable[[], datetime]
@@ -36,6 +38,8 @@ class Loop:
     is_dry: bool = False
     watched: set[int] = field(default_factory=set)
     known: dict[int, Issue] = field(default_factory=dict)
+    waiting: set[int] = field(default_factory=set)
+    looked_at: datetime | None = None
     is_fresh: bool = True
 
     def tick(self) -> bool:
@@ -43,11 +47,15 @@ class Loop:
         listed = self.desk.tracker.tagged(self.desk.operator.label)
         changed = issues_with_jobs(self.desk) if self.is_fresh else set()
         if listed is not None:
-            changed = {issue.number for issue in listed if self.known.get(issue.number) != issue}
+            changed |= {issue.number for issue in listed if self.known.get(issue.number) != issue}
             vanished = set(self.known) - {issue.number for issue in listed}
             self.known = {issue.number: issue for issue in listed}
-            changed |= vanished
+            changed |= vanished | self.waiting  # a comment may come in the second of the last change
         self.is_fresh = False
+        if self.looked_at is None or self.now() - self.looked_at >= WAITING_EVERY:
+            # Recipes and branches move on without a word on the issue.
+            self.looked_at = self.now()
+            changed |= self.waiting
         did = False
         for number in sorted(changed | self.watched):
             did = self._look_after(number) or did
@@ -76,15 +84,11 @@ class Loop:
             did = perform(self.desk, number, gathered, action, self.now(), self.say)
             state = gathered.situation.state
             if not did or type(action).__name__ in ("Launch", "Refresh"):
-                self._watch(number, issue, is_busy=state is not None and state.stage in BUSY)
+                stage = state.stage if state is not None and not isinstance(issue, Gone) else ""
+                _keep(self.watched, number, is_in=stage in BUSY)
+                _keep(self.waiting, number, is_in=stage == "waiting")
                 return did or step > 0
         return True
-
-    def _watch(self, number: int, issue: Issue | Gone, *, is_busy: bool) -> None:
-        if is_busy and not isinstance(issue, Gone):
-            self.watched.add(number)
-        else:
-            self.watched.discard(number)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until told to stop; a tracker that cannot be reached is waited for."""
@@ -99,7 +103,14 @@ class Loop:
             stop.wait(0.2 if did else pause_s)
 
 
-BUSY = ("waiting", "approved", "intent", "running")
+BUSY = ("approved", "intent", "running")
+
+
+def _keep(numbers: set[int], number: int, *, is_in: bool) -> None:
+    if is_in:
+        numbers.add(number)
+    else:
+        numbers.discard(number)
 
 
 def utc_now() -> datetime:

@@ -17,6 +17,7 @@ from bench.metrics import near_miss
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import TaskError
+from agent.tracker import Role
 
 CONFIG_NAME = "paceline-agent.toml"
 GITHUB = "https://api.github.com"
@@ -27,7 +28,7 @@ class _Table(BaseModel):
 
 
 class _Tracker(_Table):
-    repository: str
+    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")]
     url: str = GITHUB
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the variable's name
 
@@ -41,7 +42,7 @@ class _Agent(_Table):
 
 class _Trust(_Table):
     branches: list[str] = []
-    roles: list[str] = ["admin", "maintain", "write"]
+    roles: list[Role] = ["admin", "maintain", "write"]
     gpu_hours: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
 
 
@@ -73,6 +74,8 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
     """Raises TaskError naming file and key."""
     try:
         parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except UnicodeDecodeError:
+        raise TaskError(f"{path} is not UTF-8") from None
     except OSError as error:
         raise TaskError(f"cannot read {path}: {error.strerror}; docs/agent.md says what it holds") from None
     except tomllib.TOMLDecodeError as error:

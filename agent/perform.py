@@ -93,14 +93,7 @@ def perform(  # noqa: PLR0912 - one case for each action
             _fold_superseded(desk, gathered)
         case Fail(state=state, why=why):
             say(f"#{number}: failed: {why}")
-            text = bodies.note_text(
-                "No attempt came to a result", (why,), "Edit the issue to have it tried again."
-            )
-            if gathered.situation.ledger.newest("failure") is None:
-                _post(desk, number, gathered, "failure", text, {"schema": 1, "plan": state.plan})
-            else:
-                text = bodies.progress_text(Progress(state), task)
-                _post(desk, number, gathered, "progress", text, _held(desk, state))
+            _fail(desk, number, gathered, state, why)
         case _:
             assert_never(action)
     return True
@@ -211,7 +204,7 @@ def _fail(desk: Desk, number: int, gathered: Gathered, state: State, why: str) -
             gathered,
             "progress",
             bodies.progress_text(Progress(state), None),
-            state.to_payload(),
+            _held(desk, state),
         )
 
 

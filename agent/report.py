@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 LONGEST_CELL = 300
+_LINKING = re.compile(r"@|(?<!&)#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)
+"""What trackers turn into mentions and references: a zero-width space behind it ends that."""
+WIDEST = 3_000
+"""Characters of one column, from which on a table is not padded."""
 _SPECIAL = re.compile(
     r"[\\`*|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=\S)|\](?=[(:\[])|(?<![^\W_])_|_(?![^\W_])|^(?:[#>]|[-+](?= ))"
 )
@@ -82,7 +86,7 @@ def escaped(text: str) -> str:
     if len(line) > LONGEST_CELL:
         line = line[: LONGEST_CELL - 1] + "…"
     # A zero-width space after @ keeps a mention from being one; entities survive every renderer.
-    return _SPECIAL.sub(_entity, line).replace("@", "@\u200b")
+    return _LINKING.sub("\\g<0>\u200b", _SPECIAL.sub(_entity, line))
 
 
 def _entity(match: re.Match[str]) -> str:
@@ -95,13 +99,16 @@ def table_text(table: Table) -> str:
 
     rows = [[_cell(cell) for cell in row] for row in table.rows]
     align = ["left", *["right"] * (len(table.header) - 1)] if _is_numeric(table) else None
-    return tabulate(
+    text: str = tabulate(
         rows,
         headers=[_cell(cell) for cell in table.header],
         tablefmt="pipe",
         colalign=align,
         disable_numparse=True,
     )
+    widest = max((len(cell) for row in rows for cell in row), default=0)
+    # Every row is as wide as the widest: worth it for the eye, not where one long cell would pad hundreds.
+    return re.sub(r" {2,}\|", " |", text) if widest * len(rows) > WIDEST else text
 
 
 def _cell(text: str) -> str:
@@ -109,4 +116,4 @@ def _cell(text: str) -> str:
 
 
 def _is_numeric(table: Table) -> bool:
-    return bool(table.rows) and table.title not in ("Runs", "Criteria", "Equivalence")
+    return bool(table.rows) and table.title not in ("Runs", "Criteria", "Equivalence", "changes")

@@ -12,7 +12,7 @@ from typing import Any
 from agent import bodies
 from agent.errors import TaskError
 from agent.gather import Desk, digest_of_text
-from agent.ledger import Ledger, fold
+from agent.ledger import Ledger, State, fold
 from agent.marker import LIVE, Marker, render
 from agent.tracker import Gone, Issue
 
@@ -47,7 +47,8 @@ def lines_of(found: list[Status]) -> Iterator[str]:
         yield "no open issue has the label"
     for one in found:
         tail = one.verdict or one.live or one.note
-        yield f"#{one.issue} {one.title}: {one.stage}{f', {tail}' if tail else ''}"
+        line = f"#{one.issue} {one.title}: {one.stage}{f', {tail}' if tail else ''}"
+        yield "".join(character if character.isprintable() else "\ufffd" for character in line)
 
 
 def watch(desk: Desk, number: int, say: Callable[[str], None]) -> None:
@@ -103,9 +104,17 @@ def _status(issue: Issue, ledger: Ledger) -> Status:
     return Status(
         issue=issue.number,
         title=issue.title,
-        stage="verdict" if verdict else state.stage if state else "not looked at yet",
+        stage=_stage(ledger, state, verdict is not None),
         plan=state.plan if state else "",
         verdict=str(verdict.marker.payload.get("outcome", "")) if verdict else "",
         live="" if verdict else live,
         note=state.note if state else "",
     )
+
+
+def _stage(ledger: Ledger, state: State | None, has_verdict: bool) -> str:
+    if ledger.broken:
+        return "parked"
+    if has_verdict:
+        return "verdict"
+    return state.stage if state else "not looked at yet"

@@ -51,13 +51,13 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def metric_table(recipe: Recipe, plan: Plan, judgement: Judgement) -> Table:
+def metric_table(recipe: Recipe, plan: Plan, judgement: Judgement, shown: Sequence[str] = SHOWN) -> Table:
     """A row a metric: the baseline's value, then value and ratio of each arm."""
     others = [arm.name for arm in plan.arms_of(recipe)[1:]]
     found = {(c.arm, c.metric): c for c in judgement.comparisons if c.recipe == recipe.name}
     header = ["", "baseline", *(text for arm in others for text in (arm, f"{arm} / baseline"))]
     rows = []
-    for name in SHOWN:
+    for name in shown:
         comparisons = [found.get((arm, name)) for arm in others]
         known = [comparison for comparison in comparisons if comparison is not None]
         if not known or _repeats(name, found, others):

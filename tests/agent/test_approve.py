@@ -184,7 +184,6 @@ def test_an_approval_of_another_plan_is_not_one_of_this():
     assert not approval(EVE, says(MAX, f"/approve {PLAN[::-1][:12]}")).is_given
 
 
-@pytest.mark.xfail(strict=True, reason="approve.py looks at lines, not at Markdown")
 @pytest.mark.parametrize(
     "text",
     [
@@ -199,7 +198,6 @@ def test_a_command_that_is_shown_and_not_given_does_not_count(text):
     assert not approval(EVE, says(MAX, text)).is_given
 
 
-@pytest.mark.xfail(strict=True, reason="approve.py looks at the first command of a comment only")
 def test_the_second_command_of_a_comment_counts_too():
     text = f"/approve {PLAN[::-1][:12]}\n/approve {HASH}"
     assert approval(EVE, says(MAX, text)).is_given

@@ -56,7 +56,7 @@ def said(kind, version, payload, minutes_old=0.0):
 def ledger(state=None, *others, minutes_old=0.0, **fields):
     entries = [said("progress", 1, state.to_payload(), minutes_old)] if state else []
     found = {(one.marker.kind, one.marker.version): one for one in (*entries, *others)}
-    return Ledger(found, **fields)
+    return Ledger(found, state=state, **fields)
 
 
 def situation(state=None, *others, **fields):
@@ -141,7 +141,7 @@ def test_a_job_that_finished_gives_results_then_the_verdict_then_rest():
     assert isinstance(decide(situation(MEASURING, results, verdict, observed=ended())), Rest)
 
 
-@pytest.mark.parametrize("observed", [ended("crashed"), ended("timed out"), Lost("killed", None)])
+@pytest.mark.parametrize("observed", [ended("crashed"), Lost("killed", None)])
 def test_an_attempt_without_result_is_tried_again_a_bounded_number_of_times(observed):
     action = decide(situation(MEASURING, observed=observed))
     assert (action.state.stage, action.state.closed) == ("approved", 1)
@@ -232,3 +232,13 @@ def test_a_pod_that_cannot_be_asked_is_given_up_after_the_hard_end():
     late = replace(MEASURING, intent=replace(INTENT, hard_end=(NOW - timedelta(minutes=1)).isoformat()))
     action = decide(situation(late, observed=Unreachable("gone")))
     assert (action.state.stage, action.state.closed) == ("approved", 1)
+
+
+def test_a_job_that_used_up_its_budget_is_judged_and_not_repeated():
+    assert isinstance(decide(situation(MEASURING, observed=ended("timed out"))), Results)
+
+
+def test_what_would_fail_on_every_machine_is_not_tried_again():
+    action = decide(situation(MEASURING, observed=ended("crashed"), error="pip failed: no such version"))
+    assert isinstance(action, Fail)
+    assert action.why == "pip failed: no such version"

@@ -8,7 +8,7 @@ import pytest
 
 from agent.gather import Bench, Desk, digest_of_text
 from agent.ledger import Intent, State
-from agent.loop import Loop
+from agent.loop import WAITING_EVERY, Loop
 from agent.marker import Key, Marker, Place, parse, render
 from agent.operator import Operator
 from agent.task import Task, parse_task
@@ -130,9 +130,6 @@ def test_a_task_that_was_refused_is_left_alone_until_something_changes(world):
     assert world.reads_of_a_tick() == ["tagged"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="loop.py: BUSY holds `waiting`: recipes and roles are read at every poll"
-)
 def test_an_issue_that_waits_for_approval_is_left_alone_until_something_changes(world):
     world.file(TOO_DEAR)
     world.settle()
@@ -342,7 +339,6 @@ def test_an_unsure_answer_and_a_restart_say_nothing_twice(world):
 # Jobs that an earlier agent has left.
 
 
-@pytest.mark.xfail(strict=True, reason="loop.py: the first list overwrites the issues with jobs (= for |=)")
 def test_jobs_of_an_issue_that_nobody_lists_are_looked_after_at_the_start(world):
     number = world.file()
     world.tracker.label(number)
@@ -398,7 +394,6 @@ def test_a_failure_whose_answer_did_not_come_is_not_said_twice(world):
     assert world.markers(number) == ["progress v1", "failure v1", "progress v2"]
 
 
-@pytest.mark.xfail(strict=True, reason="perform.py: Fail looks for any failure, not for one of this plan")
 def test_the_failure_of_another_plan_does_not_stand_for_this_ones(world):
     number = world.file(TOO_DEAR)
     say(world, number, "failure", 1, {"schema": 1, "plan": "p0"})
@@ -448,11 +443,11 @@ def test_an_issue_goes_on_when_the_marker_that_parked_it_is_deleted(world):
     assert world.stages(number) == ["waiting"]
 
 
-@pytest.mark.xfail(strict=True, reason="decide.py: _waiting rests where the plan is refused by now")
 def test_a_waiting_task_whose_recipe_was_taken_away_is_told_so(world):
     number = world.file(TOO_DEAR)
     world.settle()
     world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("sleep", "other"))
+    world.clock.now += WAITING_EVERY
     world.settle()
     assert world.stages(number) == ["waiting", "blocked"]
 
@@ -461,6 +456,7 @@ def test_a_waiting_task_whose_recipe_changed_waits_for_approval_of_the_new_plan(
     number = world.file(TOO_DEAR)
     world.settle()
     world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("pass", "1"))
+    world.clock.now += WAITING_EVERY
     world.settle()
     assert world.stages(number) == ["waiting", "waiting"]
 

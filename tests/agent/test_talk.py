@@ -99,7 +99,6 @@ def test_status_as_data_has_the_same_fields(world):
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="talk.py: _status raises on a progress of a foreign schema")
 def test_one_issue_that_cannot_be_read_hides_no_other(world):
     first = world.file()
     world.file()
@@ -107,7 +106,6 @@ def test_one_issue_that_cannot_be_read_hides_no_other(world):
     assert len(statuses(world.desk)) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="talk.py: _status does not look at ledger.broken")
 def test_a_parked_issue_is_told_as_parked(world):
     number = world.file()
     say(world, number, "progress", 1, RUNNING.to_payload(), key=Key("89abcdef", b"o" * 32))
@@ -115,7 +113,6 @@ def test_a_parked_issue_is_told_as_parked(world):
     assert newest_statuses(world)[0].stage == "parked"
 
 
-@pytest.mark.xfail(strict=True, reason="talk.py: lines_of prints titles as they are")
 def test_a_title_moves_no_cursor():
     [line] = lines_of([Status(1, "fast\x1b[2Jer", "waiting", "", "", "", "")])
     assert line.isprintable()
