@@ -46,23 +46,28 @@ def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
     here = _looked_around(shell, planned, workplace)
     spec = _prepared(shell, planned, repository, workplace, here)
     _take(shell, spec)
+    with _stopped_by_signals():
+        status, result = _measured(shell, spec)
+    print(json_text(result) if as_json else report_text(result), end="")
+    print(f"\npaceline: {spec.paths.root}", file=sys.stderr)
+    if status == 0 and result.error:
+        raise PodError(result.error)
+    return status
+
+
+def _measured(shell: Shell, spec: job.JobSpec) -> tuple[int, Result]:
+    """Exit status and result of the job, followed to its end or ended by the first signal."""
     status = 0
     try:
-        with _stopped_by_signals():
-            _launch(shell, spec)
-            follow(lambda: _progress(shell, spec), _Ended(shell, spec))
+        _launch(shell, spec)
+        follow(lambda: _progress(shell, spec), _Ended(shell, spec))
     except KeyboardInterrupt:
         print("paceline: ending the job; what was measured stays", file=sys.stderr)
         status = 130
         left = job.cancel(shell, spec.paths).left
         if left:
             raise PodError(f"processes {left} of {spec.name} would not end") from None
-    result = stored(Path(spec.paths.root))
-    print(json_text(result) if as_json else report_text(result), end="")
-    print(f"\npaceline: {spec.paths.root}", file=sys.stderr)
-    if status == 0 and result.error:
-        raise PodError(result.error)
-    return status
+    return status, stored(Path(spec.paths.root))
 
 
 def workplace_in(folder: Path) -> Path:
@@ -155,7 +160,19 @@ class _Ended:
         if time.monotonic() < self._observe_at:
             return False
         self._observe_at = time.monotonic() + OBSERVE_EVERY_S
-        return isinstance(job.observe(self._shell, self._spec.paths), job.Lost)
+        observed = job.observe(self._shell, self._spec.paths)
+        if isinstance(observed, job.Absent):
+            raise PodError(f"the job folder {self._spec.paths.root} is gone: somebody deleted it")
+        return isinstance(observed, job.Lost)
+
+
+def completed(folder: Path) -> Result:
+    """The result of a job; a job that ended while nobody looked gets its `result.json` and report now."""
+    result = result_of(folder)
+    if result.ended is not None and not (folder / RESULT).exists():
+        with contextlib.suppress(OSError):
+            return stored(folder)
+    return result
 
 
 def stored(folder: Path) -> Result:
@@ -168,12 +185,14 @@ def stored(folder: Path) -> Result:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """TERM and a closed terminal stop the measurement as Ctrl-C does."""
+    """The first of INT, TERM and HUP stops the measurement; a second one does not disturb the ending."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

@@ -80,10 +80,11 @@ def report(
     folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
 ) -> None:
     """Print the tables and the verdict of a job, from its raw runs."""
+    from agent.bench_command import completed
     from agent.report import report_text
-    from agent.result import json_text, result_of
+    from agent.result import json_text
 
-    result = result_of(folder)
+    result = completed(folder)
     typer.echo(json_text(result) if as_json else report_text(result), nl=False)
 
 

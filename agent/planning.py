@@ -20,6 +20,7 @@ from bench.score import CriterionError, check_arms, parse_criterion
 from agent.config import NAME, parse_recipes
 from agent.errors import TaskError
 from agent.repository import CONFIG
+from agent.rows import check_rows
 from agent.task_criteria import resolved
 
 OPTIMIZED = "optimized"
@@ -103,6 +104,7 @@ def _recipes(
         recipe = known[name]
         if recipe.eval is not None:
             eval_rows[name] = repository.bytes_of(recipe.eval)
+            check_rows(eval_rows[name], recipe.eval)
             recipe = replace(recipe, eval_sha256=hashlib.sha256(eval_rows[name]).hexdigest())
         recipes.append(replace(recipe, protected=tuple(dict.fromkeys((*recipe.protected, *protected)))))
     return tuple(recipes), eval_rows

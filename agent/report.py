@@ -50,6 +50,7 @@ def report_text(result: Result) -> str:
         criteria=tables.criteria_table(judgement),
         parities=tables.parity_table(judgement),
         recipes=recipes,
+        warnings=dict.fromkeys(text for verdict in judgement.arms.values() for text in verdict.warnings),
     )
 
 

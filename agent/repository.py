@@ -53,6 +53,8 @@ class Repository:
                 return git("--git-dir", str(self.root), "show", f"HEAD:{path}").encode()
             except SourceError:
                 raise TaskError(f"no {path} at HEAD of {self.root}") from None
+        if not (self.root / path).resolve().is_relative_to(self.root.resolve()):
+            raise TaskError(f"{path!r} leads out of the repository")
         try:
             return (self.root / path).read_bytes()
         except OSError as error:
@@ -76,6 +78,8 @@ def open_repository(path: Path) -> Repository:
         is_bare = git("-C", str(path), "rev-parse", "--is-bare-repository").strip() == "true"
         printed = git("-C", str(path), "rev-parse", "--absolute-git-dir" if is_bare else "--show-toplevel")
     except SourceError as error:
+        if "not installed" in str(error):
+            raise TaskError(str(error)) from None
         if "dubious ownership" in str(error):
             raise TaskError(f"{path} belongs to somebody else; see git's safe.directory") from None
         raise TaskError(f"{path} is not a git repository; --repo takes the folder of one") from None

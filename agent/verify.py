@@ -94,7 +94,8 @@ def _comments(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
 def _job(folder: Path) -> list[str]:
     result = result_of(folder)
     if not (folder / RESULT).is_file():
-        raise TaskError(f"{folder} has no {RESULT}: the job has not ended; see `paceline report`")
+        why = "was never summed up" if result.ended else "has not ended"
+        raise TaskError(f"{folder} has no {RESULT}: the job {why}; see `paceline report`")
     return [*_raw_files(result), *_document(result), *_report(result)]
 
 

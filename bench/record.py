@@ -187,6 +187,7 @@ def _warnings(record: Mapping[str, Any], owner: Mapping[str, Any], events: Event
     evaluation = events.last("eval")
     if evaluation and "loss" not in evaluation:
         warnings.append(f"the held-out evaluation failed: {evaluation.get('failed', 'no loss')}")
+    warnings += [f"protected value {v} was not found" for v, text in record["protected"].items() if not text]
     if owner.get("survivors"):
         warnings.append(f"{owner['survivors']} processes outlived the main one and were ended")
     if owner.get("left"):

@@ -42,6 +42,8 @@ SHOWN = (
 )
 """In the order of the table. Seconds of phases have a table of their own."""
 UNPROVEN = "~"
+SMALLEST, LARGEST = 0.05, 20.0
+"""An interval that reaches further says nothing that its figures would make clearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,12 @@ def ratio_text(comparison: Comparison) -> str:
         return "=" if comparison.ratio == 1 else interval_text(comparison.ratio, None, None)
     if comparison.low is None or comparison.high is None:
         return f"{UNPROVEN} (n = {comparison.n})"
+    if comparison.proven:
+        return interval_text(comparison.ratio, comparison.low, comparison.high)
+    if comparison.low < SMALLEST or comparison.high > LARGEST:
+        return f"{UNPROVEN} wide open"
     text = interval_text(comparison.ratio, comparison.low, comparison.high)
-    return text if comparison.proven else f"{UNPROVEN} {text[text.index('[') :]}"
+    return f"{UNPROVEN} {text[text.index('[') :]}"
 
 
 def phase_table(recipe: Recipe, plan: Plan, runs: Sequence[Run]) -> Table:

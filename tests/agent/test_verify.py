@@ -129,9 +129,9 @@ def test_a_report_that_is_no_text_is_named(job):
     assert differences(job)[0].startswith("report.md: ")
 
 
-def test_a_missing_result_says_that_the_job_has_not_ended(job):
+def test_a_missing_result_says_that_the_job_was_never_summed_up(job):
     (job / "result.json").unlink()
-    with pytest.raises(TaskError, match=r"has no result\.json: the job has not ended"):
+    with pytest.raises(TaskError, match=r"has no result\.json: the job was never summed up"):
         differences(job)
 
 

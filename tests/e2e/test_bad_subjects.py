@@ -1,6 +1,7 @@
 """Subjects that go wrong: each is an outcome with its reason, nothing hangs, no process is left."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -155,6 +156,45 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_measured(tmp_path, paceline):
     assert paceline("verify", benched.folder).out == "identical\n"
 
 
+def test_a_second_ctrl_c_does_not_disturb_the_ending(tmp_path, paceline):
+    process = started(paceline, repository(tmp_path, "stubborn"), "stubborn")
+    wait_for(lambda: stage(paceline) == "stubborn")
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    benched = paceline.ended(process)
+    assert (benched.status, benched.document["ended"]) == (130, "cancelled")
+
+
+def test_a_job_folder_that_somebody_deletes_ends_the_waiting(tmp_path, paceline):
+    process = started(paceline, repository(tmp_path, "hangs", limit_s=5), "hangs")
+    wait_for(lambda: stage(paceline) == "hangs")
+    [folder] = (paceline.workplace / ".paceline" / "jobs").iterdir()
+    shutil.rmtree(folder, ignore_errors=True)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert "is gone: somebody deleted it" in err
+    wait_for(lambda: not paceline.processes(), limit_s=120)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ("", "eval.jsonl holds no row"),
+        ('{"text": "a"}\n{"text"\n', "eval.jsonl, line 2 is not JSON"),
+        ('{"text": "a"}\n\n[1]\n', "eval.jsonl, line 3 is no JSON object"),
+        ('{"txt": "a"}\n', "eval.jsonl, line 1 has txt; a row has messages; text;"),
+    ],
+)
+def test_held_out_rows_are_checked_before_anything_is_measured(tmp_path, paceline, rows, line):
+    text = "[recipe.sft]\nrun = ['{python}', '-c', 'pass']\neval = 'eval.jsonl'\n"
+    repo = make_repository(tmp_path / "repo", {"paceline.toml": text, "eval.jsonl": rows})
+    benched = paceline.bench(repo, "sft")
+    assert (benched.status, len(benched.err.splitlines())) == (2, 1)
+    assert line in benched.err
+
+
 def test_a_second_bench_is_refused_in_one_line_while_the_first_goes_on(tmp_path, paceline):
     repo = repository(tmp_path, "hangs", limit_s=6)
     first = started(paceline, repo, "hangs")
@@ -175,7 +215,9 @@ def test_a_killed_command_line_leaves_a_job_that_ends_by_itself(tmp_path, paceli
     [folder] = (paceline.workplace / ".paceline" / "jobs").iterdir()
     wait_for((folder / "exit.json").exists)
     assert json.loads((folder / "exit.json").read_text())["outcome"] == "finished"
+    assert "was never summed up" in paceline("verify", folder).err
     reported = paceline("report", folder, "--json")
+    assert paceline("verify", folder).out == "identical\n"
     assert [run["outcome"] for run in reported.document["runs"]] == ["timed out", "timed out"]
 
 

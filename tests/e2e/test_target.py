@@ -153,5 +153,5 @@ def test_a_changed_plan_is_refused(command, copy):
 
 def test_the_report_reads_verdict_first(command, benched):
     lines = command("report", benched.folder).out.splitlines()
-    assert lines[0] == "# target: CANNOT TELL"
+    assert lines[0] == "# target: CANNOT TELL (arm optimized)"
     assert lines[2].startswith("- CANNOT TELL (rule 2): too few valid pairs")

@@ -141,6 +141,8 @@ def _starts_at_base(model: Any) -> bool:
 
 def _encoded(tokenizer: Any, row: dict[str, Any]) -> tuple[list[int], int]:
     """Token ids of a row and how many of them are its prompt."""
+    if tokenizer is None:
+        raise ValueError("the trainer has no tokenizer: give it processing_class")
     if "messages" in row:
         return _ids(tokenizer, row["messages"]), 0
     if "text" in row:
