@@ -228,7 +228,8 @@ def test_the_report_of_fixed_runs_reads_as_it_did(tmp_path):
 
 
 def test_the_verdict_stands_in_the_first_line(tmp_path):
-    assert report_text(result_of(write_job(tmp_path / "job"))).splitlines()[0] == "# target: PASS (arm optimized)"
+    text = report_text(result_of(write_job(tmp_path / "job")))
+    assert text.splitlines()[0] == "# target: PASS (arm optimized)"
 
 
 def test_a_job_that_could_not_begin_says_why(tmp_path):
