@@ -33,7 +33,10 @@ def steps_of(name):
 def recipe_of(target):
     """The commands of a target of the Makefile, with this interpreter."""
     found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
-    return [shlex.split(line.replace("$(BIN)/python", sys.executable)) for line in found[1].splitlines()]
+    return [
+        shlex.split(line.replace("$(BIN)/python", shlex.quote(sys.executable)))
+        for line in found[1].splitlines()
+    ]
 
 
 def test_there_is_a_gate_for_lint_and_one_for_tests():
