@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from markdown_it import MarkdownIt
 
-from agent.decide import Approval
 from agent.operator import Operator
+from agent.situation import Approval
 from agent.tracker import Comment, Issue, Role, User
 
 APPROVERS: tuple[Role, ...] = ("admin", "maintain", "write")

@@ -7,14 +7,30 @@ plan and the job are looked at anew each time, so an agent that was killed anywh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pods.job import Absent, Finished, Lost, Observation, Prepared, Running, Unreachable
+from pods.job import Absent, Finished, Lost, Prepared, Running, Unreachable
 
-from agent.ledger import Intent, Ledger, State
+from agent.ledger import Intent, State
 from agent.planning import Planned
+from agent.situation import (
+    Action,
+    Fail,
+    Free,
+    Intend,
+    Launch,
+    Park,
+    Progress,
+    Refresh,
+    Refused,
+    Rest,
+    Results,
+    Situation,
+    Stop,
+    Verdict,
+)
 from agent.task import Problems, Task
 from agent.tracker import Gone, Issue
 
@@ -24,148 +40,6 @@ HOLD = timedelta(minutes=15)
 """A hold whose newest progress is older than this may be taken over."""
 HELD_STAGES = ("approved", "intent", "running")
 
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A task that cannot become a plan: one line why."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """Who approved the plan, in words that stand on the issue; or why nobody has."""
-
-    is_given: bool
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What is known of one issue now. `body` is the digest of its text. `asked`, `planned` and `approval` are
-    read only where a row may need them; `observed` only where there is an intent."""
-
-    issue: Issue | Gone
-    is_tagged: bool
-    body: str
-    ledger: Ledger
-    now: datetime
-    asked: Task | Problems | None = None
-    planned: Planned | Refused | None = None
-    approval: Approval | None = None
-    observed: Observation | None = None
-    is_slot_free: bool = True
-    live: str = ""
-    agent: str = ""
-    error: str = ""  # why the worker could not work the plan off
-    jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
-
-    @property
-    def state(self) -> State | None:
-        return self.ledger.state
-
-    @property
-    def is_wanted(self) -> bool:
-        is_open = isinstance(self.issue, Issue) and self.issue.is_open
-        return is_open and self.is_tagged and not self.ledger.is_cancelled(self.body)
-
-    @property
-    def why_unwanted(self) -> str:
-        if isinstance(self.issue, Gone):
-            return f"the issue was {self.issue.why}"
-        if not self.issue.is_open:
-            return "the issue was closed"
-        return "it was cancelled" if self.is_tagged else "the label was taken off"
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Nothing to do, and why."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """Say once that a marker of our own account does not hold."""
-
-    why: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Post the next progress marker with this state. `problems` are the blockers that it lists."""
-
-    state: State
-    problems: Problems | None = None
-    planned: Planned | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Intend:
-    """Post an intent for the next attempt; where and under which name is the performer's to fill in."""
-
-    state: State
-    planned: Planned
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Take the lease of the intent and start its job; each part may have been done already."""
-
-    state: State
-    intent: Intent
-    planned: Planned
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End the job of the intent and everything of it, then say so where it can be said."""
-
-    state: State
-    intent: Intent
-
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """End jobs whose issue is gone: there is nowhere left to say it."""
-
-    jobs: tuple[str, ...]
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """Rewrite the live line of the newest progress."""
-
-    line: str
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Judge the runs of the job and post the results."""
-
-    state: State
-    intent: Intent
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Post the verdict of the results that are on the issue, then fold what it supersedes."""
-
-    state: State
-    intent: Intent
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """Post that no attempt came to a result."""
-
-    state: State
-    why: str
-
-
-Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Results | Verdict | Fail
 Row = tuple[str, Callable[[Situation], Action | None]]
 
 

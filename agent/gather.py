@@ -16,13 +16,14 @@ from pods.paths import JobPaths
 from pods.shell import NoSuchFile, Shell
 
 from agent.approve import approval_of
-from agent.decide import Approval, Refused, Situation, needs
+from agent.decide import needs
 from agent.errors import TaskError
 from agent.follow import Glance, duration_text
-from agent.ledger import Intent, Ledger, fold
+from agent.ledger import Intent, fold
 from agent.marker import Key, Place
 from agent.operator import Operator
 from agent.planning import Planned, Request, plan_for
+from agent.situation import Approval, Refused, Situation
 from agent.task import Problem, Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
@@ -60,13 +61,7 @@ class Desk:
         return Place(self.repository_id, number)
 
 
-@dataclass(frozen=True)
-class Gathered:
-    situation: Situation
-    comments: tuple[Comment, ...]
-
-
-def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathered:
+def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situation:
     """Raises TrackerError, PodError."""
     comments = () if isinstance(issue, Gone) else tuple(desk.tracker.comments(number))
     ledger = fold(comments, desk.me, desk.place(number), desk.keys)
@@ -76,7 +71,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathe
     found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
     if isinstance(issue, Gone):
         jobs = tuple(name for of, name in _live_jobs(desk) if of == number)
-        return Gathered(replace(found, jobs=jobs), comments)
+        return replace(found, jobs=jobs)
     wanted = needs(found)
     if "job" in wanted:
         found = _with_job(desk, found)
@@ -86,7 +81,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Gathe
         found = replace(found, approval=_approval(desk, found.planned, found.asked, issue, comments))
     if found.state is not None and found.state.stage == "approved":
         found = replace(found, is_slot_free=_is_free(desk))
-    return Gathered(found, comments)
+    return found
 
 
 def issues_with_jobs(desk: Desk) -> set[int]:
@@ -106,12 +101,8 @@ def digest_of_text(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
 
 
-def intent_of(ledger: Ledger) -> Intent | None:
-    return ledger.state.intent if ledger.state else None
-
-
 def _with_job(desk: Desk, found: Situation) -> Situation:
-    intent = intent_of(found.ledger)
+    intent = found.state.intent if found.state else None
     if intent is None:
         return found
     shell = desk.bench.shell

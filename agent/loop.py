@@ -18,6 +18,7 @@ from agent.decide import decide
 from agent.errors import TaskError
 from agent.gather import Desk, gather, issues_with_jobs
 from agent.perform import perform
+from agent.situation import Launch, Refresh
 from agent.tracker import Gone, Issue, TrackerError
 
 logger = logging.getLogger("paceline.agent")
@@ -76,14 +77,14 @@ class Loop:
         """Step after step while each does something at once; then watch it, or leave it."""
         for step in range(MOST_STEPS):
             issue = self.desk.tracker.issue(number)
-            gathered = gather(self.desk, number, issue, self.now())
-            action = decide(gathered.situation)
+            found = gather(self.desk, number, issue, self.now())
+            action = decide(found)
             if self.is_dry:
                 self.say(f"#{number}: would {type(action).__name__.lower()}: {action}"[:300])
                 return False
-            did = perform(self.desk, number, gathered, action, self.now(), self.say)
-            state = gathered.situation.state
-            if not did or type(action).__name__ in ("Launch", "Refresh"):
+            did = perform(self.desk, number, found, action, self.now(), self.say)
+            state = found.state
+            if not did or isinstance(action, Launch | Refresh):
                 stage = state.stage if state is not None and not isinstance(issue, Gone) else ""
                 _keep(self.watched, number, is_in=stage in BUSY)
                 _keep(self.waiting, number, is_in=stage == "waiting")

@@ -21,7 +21,13 @@ from pods.paths import job_name
 
 from agent import bodies
 from agent.bench_command import stored
-from agent.decide import (
+from agent.dispatch import Place as JobPlace
+from agent.dispatch import files_of, spec_of
+from agent.gather import Desk, budget_of
+from agent.ledger import Intent, State
+from agent.marker import Kind, Marker, render, with_live_line
+from agent.result import HOST, Result
+from agent.situation import (
     Action,
     Fail,
     Free,
@@ -32,15 +38,10 @@ from agent.decide import (
     Refresh,
     Rest,
     Results,
+    Situation,
     Stop,
     Verdict,
 )
-from agent.dispatch import Place as JobPlace
-from agent.dispatch import files_of, spec_of
-from agent.gather import Desk, Gathered, budget_of
-from agent.ledger import Intent, State
-from agent.marker import Kind, Marker, render, with_live_line
-from agent.result import HOST, Result
 from agent.task import Task, parse_task
 from agent.tracker import Issue, TrackerError
 
@@ -51,10 +52,10 @@ Say = Callable[[str], None]
 
 
 def perform(  # noqa: PLR0912 - one case for each action
-    desk: Desk, number: int, gathered: Gathered, action: Action, now: datetime, say: Say
+    desk: Desk, number: int, found: Situation, action: Action, now: datetime, say: Say
 ) -> bool:
     """Whether anything was done. Raises TrackerError, PodError, TaskError."""
-    task = gathered.situation.asked if isinstance(gathered.situation.asked, Task) else None
+    task = found.asked if isinstance(found.asked, Task) else None
     match action:
         case Rest():
             return False
@@ -62,47 +63,47 @@ def perform(  # noqa: PLR0912 - one case for each action
             say(f"#{number}: parked: {why[0]}")
             advice = "Nothing is done here until the comment is put right or deleted, or its key is known."
             text = bodies.note_text("Parked: a marker of this account does not hold", why, advice)
-            _post(desk, number, gathered, "note", text, {"schema": 1, "broken": list(why)})
+            _post(desk, number, found, "note", text, {"schema": 1, "broken": list(why)})
         case Progress():
             say(f"#{number}: {action.state.stage}{': ' + action.state.note if action.state.note else ''}")
             text = bodies.progress_text(action, task)
-            _post(desk, number, gathered, "progress", text, _held(desk, action.state))
+            _post(desk, number, found, "progress", text, _held(desk, action.state))
         case Intend():
-            _intend(desk, number, gathered, action, now, say)
+            _intend(desk, number, found, action, now, say)
         case Launch():
-            return _launch(desk, number, gathered, action, say)
+            return _launch(desk, number, found, action, say)
         case Stop():
-            _stop(desk, number, gathered, action, say)
+            _stop(desk, number, found, action, say)
         case Free(jobs=jobs, why=why):
             say(f"#{number}: {why}: ending {', '.join(jobs)}")
             for name in jobs:
                 job.cancel(desk.bench.shell, desk.bench.paths(name))
         case Refresh(line=line):
-            _refresh(desk, gathered, line)
+            _refresh(desk, found, line)
         case Results(intent=intent):
             say(f"#{number}: measured; posting results")
             result = _result(desk, intent)
-            hours = _hours(desk, gathered)
+            hours = _hours(desk, found)
             text = bodies.results_text(result, hours)
-            _post(desk, number, gathered, "results", text, bodies.results_payload(result, hours))
+            _post(desk, number, found, "results", text, bodies.results_payload(result, hours))
         case Verdict(intent=intent):
             result = _result(desk, intent)
             say(f"#{number}: verdict {result.judgement.verdict.outcome}")
-            text = bodies.verdict_text(result, _task_of(gathered))
-            _post(desk, number, gathered, "verdict", text, bodies.verdict_payload(result))
-            _fold_superseded(desk, gathered)
+            text = bodies.verdict_text(result, _task_of(found))
+            _post(desk, number, found, "verdict", text, bodies.verdict_payload(result))
+            _fold_superseded(desk, found)
         case Fail(state=state, why=why):
             say(f"#{number}: failed: {why}")
-            _fail(desk, number, gathered, state, why)
+            _fail(desk, number, found, state, why)
         case _:
             assert_never(action)
     return True
 
 
 def _post(
-    desk: Desk, number: int, gathered: Gathered, kind: Kind, text: str, payload: Mapping[str, Any]
+    desk: Desk, number: int, found: Situation, kind: Kind, text: str, payload: Mapping[str, Any]
 ) -> None:
-    version = gathered.situation.ledger.next_version(kind)
+    version = found.ledger.next_version(kind)
     marker = Marker(kind, version, text, payload)
     desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
 
@@ -111,11 +112,11 @@ def _held(desk: Desk, state: State) -> dict[str, Any]:
     return replace(state, holder=desk.agent).to_payload()
 
 
-def _intend(desk: Desk, number: int, gathered: Gathered, action: Intend, now: datetime, say: Say) -> None:
+def _intend(desk: Desk, number: int, found: Situation, action: Intend, now: datetime, say: Say) -> None:
     plan = action.planned.plan
-    attempt = _attempts(gathered, plan.hash) + 1
+    attempt = _attempts(found, plan.hash) + 1
     name = job_name(desk.tracker.repository.replace("/", "-"), number, plan.hash, attempt)
-    limit_s = _limit_s(desk, gathered)
+    limit_s = _limit_s(desk, found)
     intent = Intent(
         attempt=attempt,
         pod=desk.bench.shell.name,
@@ -125,22 +126,22 @@ def _intend(desk: Desk, number: int, gathered: Gathered, action: Intend, now: da
     )
     say(f"#{number}: attempt {attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
-    text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(gathered))
-    _post(desk, number, gathered, "progress", text, _held(desk, state))
+    text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(found))
+    _post(desk, number, found, "progress", text, _held(desk, state))
 
 
-def _attempts(gathered: Gathered, plan: str) -> int:
+def _attempts(found: Situation, plan: str) -> int:
     """Attempts at this plan so far: those whose intents stand on the issue."""
     intents = [
         said.marker.payload.get("intent") or {}
-        for said in gathered.situation.ledger.all_of("progress")
+        for said in found.ledger.all_of("progress")
         if said.marker.payload.get("plan") == plan
     ]
     return max((intent.get("attempt", 0) for intent in intents), default=0)
 
 
-def _launch(desk: Desk, number: int, gathered: Gathered, action: Launch, say: Say) -> bool:
-    spec = _spec(desk, gathered, action)
+def _launch(desk: Desk, number: int, found: Situation, action: Launch, say: Say) -> bool:
+    spec = _spec(desk, found, action)
     shell = desk.bench.shell
     job.prepare(shell, spec, _files(desk, action))
     taken = job.take(shell, spec.paths, desk.bench.machine, spec.slot)
@@ -148,8 +149,8 @@ def _launch(desk: Desk, number: int, gathered: Gathered, action: Launch, say: Sa
         say(f"#{number}: slot {spec.slot} is held ({taken.why})")
         job.cancel(shell, spec.paths)
         closed = replace(action.state, stage="approved", intent=None, note="the slot was not taken")
-        text = bodies.progress_text(Progress(closed), _task_of(gathered))
-        _post(desk, number, gathered, "progress", text, _held(desk, closed))
+        text = bodies.progress_text(Progress(closed), _task_of(found))
+        _post(desk, number, found, "progress", text, _held(desk, closed))
         return True
     launched = job.launch(shell, spec.paths)
     if isinstance(launched, job.NotLaunched):
@@ -157,10 +158,10 @@ def _launch(desk: Desk, number: int, gathered: Gathered, action: Launch, say: Sa
     return True
 
 
-def _spec(desk: Desk, gathered: Gathered, action: Launch) -> JobSpec:
+def _spec(desk: Desk, found: Situation, action: Launch) -> JobSpec:
     place = _place(desk, action.intent)
     spec = spec_of(action.planned.plan, action.intent.job, place)
-    return replace(spec, limit_s=min(spec.limit_s, _limit_s(desk, gathered)))
+    return replace(spec, limit_s=min(spec.limit_s, _limit_s(desk, found)))
 
 
 def _files(desk: Desk, action: Launch) -> dict[str, bytes]:
@@ -175,51 +176,51 @@ def _place(desk: Desk, intent: Intent) -> JobPlace:
     return JobPlace(bench.paths(intent.job), intent.slot, bench.machine, bench.workspace, bench.shell.python)
 
 
-def _limit_s(desk: Desk, gathered: Gathered) -> float:
-    return budget_of(gathered.situation.asked, desk.operator) * 3600.0
+def _limit_s(desk: Desk, found: Situation) -> float:
+    return budget_of(found.asked, desk.operator) * 3600.0
 
 
-def _hours(desk: Desk, gathered: Gathered) -> float:
-    return budget_of(_task_of(gathered), desk.operator)
+def _hours(desk: Desk, found: Situation) -> float:
+    return budget_of(_task_of(found), desk.operator)
 
 
-def _task_of(gathered: Gathered) -> Task | None:
+def _task_of(found: Situation) -> Task | None:
     """The task as the issue's text has it now; the same digest as the plan's, or the job would be stopped."""
-    issue = gathered.situation.issue
+    issue = found.issue
     asked = parse_task(issue.body) if isinstance(issue, Issue) else None
     return asked if isinstance(asked, Task) else None
 
 
-def _fail(desk: Desk, number: int, gathered: Gathered, state: State, why: str) -> None:
+def _fail(desk: Desk, number: int, found: Situation, state: State, why: str) -> None:
     """The failure first, then the state that rests: each look at the issue posts the one that is missing."""
-    said = [one.marker.payload.get("plan") for one in gathered.situation.ledger.all_of("failure")]
+    said = [one.marker.payload.get("plan") for one in found.ledger.all_of("failure")]
     if state.plan not in said:
         advice = "Edit the issue's text to have it tried again."
         text = bodies.note_text("No attempt came to a result", (why,), advice)
-        _post(desk, number, gathered, "failure", text, {"schema": 1, "plan": state.plan})
+        _post(desk, number, found, "failure", text, {"schema": 1, "plan": state.plan})
     else:
         _post(
             desk,
             number,
-            gathered,
+            found,
             "progress",
             bodies.progress_text(Progress(state), None),
             _held(desk, state),
         )
 
 
-def _stop(desk: Desk, number: int, gathered: Gathered, action: Stop, say: Say) -> None:
+def _stop(desk: Desk, number: int, found: Situation, action: Stop, say: Say) -> None:
     say(f"#{number}: stopping: {action.state.note}")
     paths = desk.bench.paths(action.intent.job)
     if not isinstance(job.observe(desk.bench.shell, paths), job.Absent):
         job.cancel(desk.bench.shell, paths)
-    if isinstance(gathered.situation.issue, Issue):
+    if isinstance(found.issue, Issue):
         text = bodies.progress_text(Progress(action.state), None)
-        _post(desk, number, gathered, "progress", text, _held(desk, replace(action.state, intent=None)))
+        _post(desk, number, found, "progress", text, _held(desk, replace(action.state, intent=None)))
 
 
-def _refresh(desk: Desk, gathered: Gathered, line: str) -> None:
-    newest = gathered.situation.ledger.newest("progress")
+def _refresh(desk: Desk, found: Situation, line: str) -> None:
+    newest = found.ledger.newest("progress")
     if newest is not None and line:
         desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
 
@@ -229,9 +230,9 @@ def _result(desk: Desk, intent: Intent) -> Result:
     return stored(Path(desk.bench.paths(intent.job).root))
 
 
-def _fold_superseded(desk: Desk, gathered: Gathered) -> None:
+def _fold_superseded(desk: Desk, found: Situation) -> None:
     """Minimise what the verdict supersedes; a tracker that cannot is no reason to fail."""
-    ledger = gathered.situation.ledger
+    ledger = found.ledger
     old: Sequence[Any] = [said.comment for said in ledger.all_of("progress")]
     for comment in (*old, *ledger.doubles):
         with contextlib.suppress(TrackerError):
