@@ -18,7 +18,7 @@ from bench.tables import Table
 
 from agent.follow import duration_text
 from agent.ledger import State
-from agent.report import environment_of_templates, escaped, in_code
+from agent.report import environment_of_templates, escaped, in_code, recipe_details
 from agent.result import Result
 from agent.situation import Progress
 from agent.task import Problems, Task
@@ -125,7 +125,7 @@ def results_text(result: Result, gpu_hours: float) -> str:
 
 
 def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
-    plan, runs, history = result.plan, result.runs, result.history
+    plan, history = result.plan, result.history
     shown = replace(plan, arms=plan.arms[:2]) if "extra arms" in cuts else plan
     rows = {
         recipe.name: (recipe.primary, "heldout_loss") if "secondary metrics" in cuts else tables.SHOWN
@@ -137,11 +137,8 @@ def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
         cuts=cuts,
         recipes=[
             {
-                "name": recipe.name,
                 "metrics": tables.metric_table(recipe, shown, result.judgement, rows[recipe.name]),
-                "phases": None if "phases" in cuts else tables.phase_table(recipe, plan, runs),
-                "choices": None if "phases" in cuts else tables.choice_table(recipe, plan, runs),
-                "runs": None if "runs" in cuts else tables.run_table(recipe, runs),
+                **recipe_details(result, recipe),
             }
             for recipe in plan.recipes
         ],

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import tables
-from bench.plan import written
+from bench.plan import Recipe, written
 from bench.tables import Table
 
 from agent.result import Result
@@ -31,15 +31,9 @@ _SPECIAL = re.compile(
 
 
 def report_text(result: Result) -> str:
-    judgement, plan, runs = result.judgement, result.plan, result.runs
+    judgement, plan = result.judgement, result.plan
     recipes = [
-        {
-            "name": recipe.name,
-            "metrics": tables.metric_table(recipe, plan, judgement),
-            "phases": tables.phase_table(recipe, plan, runs),
-            "choices": tables.choice_table(recipe, plan, runs),
-            "runs": tables.run_table(recipe, runs),
-        }
+        {"metrics": tables.metric_table(recipe, plan, judgement), **recipe_details(result, recipe)}
         for recipe in plan.recipes
     ]
     template = environment_of_templates().get_template("report.md.j2")
@@ -52,6 +46,17 @@ def report_text(result: Result) -> str:
         recipes=recipes,
         warnings=dict.fromkeys(text for verdict in judgement.arms.values() for text in verdict.warnings),
     )
+
+
+def recipe_details(result: Result, recipe: Recipe) -> dict[str, Any]:
+    """What stands below a recipe's table of metrics, in the report and in the comment."""
+    plan, runs = result.plan, result.runs
+    return {
+        "name": recipe.name,
+        "phases": tables.phase_table(recipe, plan, runs),
+        "choices": tables.choice_table(recipe, plan, runs),
+        "runs": tables.run_table(recipe, runs),
+    }
 
 
 @cache

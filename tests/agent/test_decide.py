@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.decide import (
-    ATTEMPTS,
-    ROWS,
+from agent.decide import ATTEMPTS, ROWS, decide, needs
+from agent.ledger import Intent, Ledger, Said, State
+from agent.marker import Marker
+from agent.planning import Planned
+from agent.situation import (
     Approval,
     Fail,
     Free,
@@ -22,12 +24,7 @@ from agent.decide import (
     Situation,
     Stop,
     Verdict,
-    decide,
-    needs,
 )
-from agent.ledger import Intent, Ledger, Said, State
-from agent.marker import Marker
-from agent.planning import Planned
 from agent.task import Problem, Problems, Task
 from agent.tracker import Comment, Gone, Issue, User
 from pods.job import Absent, Exit, Finished, Lost, Prepared, Running, Unreachable
