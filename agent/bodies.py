@@ -24,7 +24,7 @@ from agent.situation import Progress
 from agent.task import Problems, Task
 
 STEPS = ("task understood", "plan approved", "runs measured", "results posted", "verdict posted")
-DONE_BY_STAGE = {"blocked": 0, "waiting": 1, "approved": 2, "intent": 2, "running": 2, "stopped": 0}
+DONE_BY_STAGE = {"blocked": 0, "waiting": 1, "approved": 2, "intent": 2, "running": 2}
 TITLES = {
     "blocked": "Status: waiting for an answer",
     "waiting": "Status: waiting for approval",
@@ -34,13 +34,17 @@ TITLES = {
     "stopped": "Status: stopped",
     "done": "Status: this plan has its verdict",
 }
+TO_GO_ON = {
+    "blocked": "Edit the issue's text to answer; it is read again then.",
+    "stopped": "To have it measured after all, open the issue again, with its label, or edit its text.",
+}
 MINUTES_UNKNOWN = "not known before the first runs have ended"
 
 
 def progress_text(action: Progress, task: Task | None, live: str = "") -> str:
     """The text of a progress marker."""
     state = action.state
-    done = len(STEPS) if state.stage == "done" else DONE_BY_STAGE[state.stage]
+    done = _steps_done(state)
     plan = action.planned.plan if action.planned else None
     return _rendered(
         "comments/progress.md.j2",
@@ -49,12 +53,23 @@ def progress_text(action: Progress, task: Task | None, live: str = "") -> str:
         live=(live or "starting") if state.stage in ("intent", "running") else "",
         understood=_understood(plan, state, task) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),
-        blocker=state.note if state.stage in ("blocked", "waiting", "stopped") else "",
-        note=state.note if state.stage in ("approved", "intent", "running", "done") else "",
+        blocker=state.note if state.stage in ("blocked", "waiting") else "",
+        note=state.note if state.stage not in ("blocked", "waiting") else "",
+        to_go_on=TO_GO_ON.get(state.stage, ""),
         done=STEPS[:done],
         left=STEPS[done:],
         eta=_eta(state, plan),
     )
+
+
+def _steps_done(state: State) -> int:
+    match state.stage:
+        case "done":
+            return len(STEPS)
+        case "stopped":
+            return bool(state.plan) + bool(state.approved_by)
+        case stage:
+            return DONE_BY_STAGE[stage]
 
 
 def _where(state: State) -> str:
@@ -64,11 +79,7 @@ def _where(state: State) -> str:
         case "waiting":
             return f"plan `{state.plan[:12]}` waits for approval"
         case "approved":
-            again = (
-                f", after {state.closed} attempt{'s' * (state.closed > 1)} without result"
-                if state.closed
-                else ""
-            )
+            again = f", after {_counted(state.closed, 'attempt')} without result" if state.closed else ""
             return f"plan `{state.plan[:12]}` is approved ({state.approved_by}){again}"
         case "intent" | "running":
             assert state.intent is not None, "a job that runs has an intent"
@@ -90,8 +101,13 @@ def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
     lines += [f"{plan.replicates} replicates, {runs} runs, at most {_limit(plan)}"]
     lines += [f"criterion: `{criterion.text}` ({criterion.arm})" for criterion in plan.criteria]
     if task is not None and task.changes:
-        lines += [f"{len(task.changes)} changes listed, {len(task.unchanged)} things that must not change"]
+        kept = f", {_counted(len(task.unchanged), 'thing')} that must not change" if task.unchanged else ""
+        lines += [f"{_counted(len(task.changes), 'change')} listed{kept}"]
     return (*lines, f"plan `{state.plan[:12]}`")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _params(params: Mapping[str, Any]) -> str:
@@ -109,6 +125,8 @@ def _eta(state: State, plan: Plan | None) -> str:
         return "none while this waits"
     if state.stage == "done":
         return "it is there"
+    if state.intent is not None:
+        return f"{MINUTES_UNKNOWN}; {state.intent.hard_end} at the latest"
     return f"{MINUTES_UNKNOWN}; at most {_limit(plan)} from the start" if plan else MINUTES_UNKNOWN
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 LONGEST_CELL = 300
-_LINKING = re.compile(r"@|(?<!&)#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)
-"""What trackers turn into mentions and references: a zero-width space behind it ends that."""
+_LINKING = re.compile(r"@|(?<!&)#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
+"""What trackers turn into mentions, references and links: a zero-width space behind it ends that."""
 WIDEST = 3_000
 """Characters of one column, from which on a table is not padded."""
 _SPECIAL = re.compile(

@@ -23,6 +23,14 @@ def troubles(document: dict) -> list[str]:
     ]
     if len(document["runs"]) != 15:
         found.append(f"{len(document['runs'])} runs, 15 were asked for")
+    owners = [
+        json.loads(path.read_text())["owner"]["pid"] for path in DEMO.glob("jobs/*/runs/*/*/*/exit.json")
+    ]
+    if len(set(owners)) != 15:
+        found.append(f"{len(set(owners))} processes were measured, 15 runs were asked for")
+    left = processes_of(DEMO / "jobs")
+    if left:
+        found.append(f"processes were left behind: {left}")
     states = {(e["recipe"], e["arm"]): e["state"] for e in document["equivalence"]}
     wanted = {("sft", "optimized"): "equivalent", ("dpo", "optimized"): "equivalent"}
     wanted["sft", "packing"] = "not equivalent"  # a third of the steps: it trains something else
@@ -42,6 +50,20 @@ def troubles(document: dict) -> list[str]:
     ]
     if min(learned) < 0.5:
         found.append(f"the SFT baseline learned {min(learned):.3f} nat, at least 0.5 are promised")
+    return found
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes that work in the folder, or were started with a path in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_in = str(folder).encode() in (process / "cmdline").read_bytes()
+            is_in = is_in or (process / "cwd").readlink().is_relative_to(folder)
+        except OSError:  # it has ended, or is another user's
+            continue
+        if is_in:
+            found.append(int(process.name))
     return found
 
 

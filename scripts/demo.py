@@ -3,7 +3,8 @@
 Starts the embedded tracker on loopback, writes the target repository, files an infra issue through the REST
 API, runs the agent until the verdict, prints the comments as a maintainer reads them. Leaves `.paceline/demo`
 with issue.json (issue and comments as the REST API serves them) and report.json (the JSON of the result).
-KEEP=1 in the environment leaves the tracker running. Every process is ended by its id.
+KEEP=1 in the environment leaves the tracker running; KILL=1 kills the agent (`kill -9`) at five moments and
+starts it again. Every process is ended by its id.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".paceline" / "demo"
 REPOSITORY = "acme/target"
 LIMIT_S = 1200.0
-VERDICT = re.compile(r"\A<!-- epm:verdict v\d+ -->")
+MARKER = re.compile(r"\A<!-- epm:([a-z-]+) (v\d+) -->")
 CONFIG = """# Made by `make demo`.
 [tracker]
 repository = "{repository}"
@@ -51,10 +53,11 @@ def main() -> None:
         page = f"{address}/{REPOSITORY}/issues/{number}"
         print(f"== issue filed: {page}", flush=True)
         print("== the agent measures 15 runs (about 3 minutes)", flush=True)
-        agent = start_agent(address)
+        agent = Agent(address, MOMENTS if os.environ.get("KILL") == "1" else ())
         comments = until_verdict(address, number, agent)
     finally:
-        end(agent)
+        if agent is not None:
+            end(agent.process)
         if not keeps:
             end(hub)
     print_comments(comments)
@@ -110,6 +113,38 @@ def start_hub() -> tuple[subprocess.Popen[str], str]:
     return hub, address
 
 
+class Agent:
+    """The agent's process; killed and started again at each of `moments` when it has come."""
+
+    def __init__(self, address: str, moments: Sequence[tuple[str, Callable[[Sequence[str]], bool]]]) -> None:
+        self.address = address
+        self.moments = list(moments)
+        self.process = start_agent(address)
+
+    def look(self, markers: Sequence[str]) -> None:
+        """Raises SystemExit where the agent ended by itself."""
+        if self.process.poll() is not None:
+            raise SystemExit("the agent ended without a verdict; see above")
+        if self.moments and self.moments[0][1](markers):
+            print(f"== kill -9 of the agent: {self.moments.pop(0)[0]}", flush=True)
+            self.process.kill()
+            self.process.wait()
+            self.process = start_agent(self.address)
+
+
+def runs_ended() -> int:
+    return len(list((DEMO / "jobs").glob("*/runs/*/*/*/exit.json")))
+
+
+MOMENTS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
+    ("as soon as it was started", lambda _: True),
+    ("after its intent", lambda markers: "progress v2" in markers),
+    ("after the first run", lambda _: runs_ended() >= 1),
+    ("in the middle of the runs", lambda _: runs_ended() >= 8),
+    ("after the results", lambda markers: "results v1" in markers),
+)
+
+
 def start_agent(address: str) -> subprocess.Popen[bytes]:
     config = DEMO / "paceline-agent.toml"
     text = CONFIG.format(repository=REPOSITORY, url=f"{address}/api/v3", key=DEMO / "key")
@@ -143,18 +178,20 @@ def request(address: str, path: str, body: dict | None = None):
         return json.loads(answer.read())
 
 
-def until_verdict(address: str, number: int, agent: subprocess.Popen[bytes]) -> list[dict]:
+def until_verdict(address: str, number: int, agent: Agent) -> list[dict]:
     until = time.monotonic() + LIMIT_S
     while True:
         issue = request(address, f"/repos/{REPOSITORY}/issues/{number}")
         comments = request(address, f"/repos/{REPOSITORY}/issues/{number}/comments?per_page=100")
         document = {"issue": issue, "comments": comments}
         (DEMO / "issue.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        if any(VERDICT.match(comment["body"]) for comment in comments):
+        markers = [f"{found[1]} {found[2]}" for c in comments if (found := MARKER.match(c["body"]))]
+        if "verdict v1" in markers:
             return comments
-        if agent.poll() is not None or time.monotonic() > until:
-            raise SystemExit("the agent ended, or was too slow, without a verdict; see above")
-        time.sleep(1.0)
+        if time.monotonic() > until:
+            raise SystemExit("the agent was too slow, without a verdict; see above")
+        agent.look(markers)
+        time.sleep(0.1 if agent.moments else 1.0)
 
 
 def print_comments(comments: list[dict]) -> None:

@@ -97,11 +97,12 @@ class Life:
     def environment(self):
         return {**self.command.environment(), "BOT_TOKEN": "b" * 40}
 
-    def start_agent(self, *options):
-        command = [sys.executable, "-m", "agent", "agent", "--config", str(self.config), *options]
+    def start_agent(self, *options, config=None, machine=None):
+        command = [sys.executable, "-m", "agent", "agent", "--config", str(config or self.config), *options]
+        environment = {**self.environment(), **({"PACELINE_MACHINE": str(machine)} if machine else {})}
         out = (self.folder / "agent.log").open("ab")
         with out:
-            process = subprocess.Popen(command, env=self.environment(), stdout=out, stderr=out)
+            process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         self.agents.append(process)
         return process
 
@@ -226,6 +227,42 @@ def test_two_issues_at_once_both_get_their_verdict(life):
     for number in numbers:
         life.until_verdict(number)
     assert len(life.jobs()) == 2
+
+
+def test_two_agents_on_two_machines_measure_each_issue_once(life):
+    elsewhere = life.folder / "elsewhere.toml"
+    text = life.config.read_text()
+    elsewhere.write_text(text.replace('"work/.paceline"', '"work/elsewhere"'))
+    numbers = [life.file(life.body(seconds=f"0.{n}")) for n in (3, 4, 5)]
+    life.start_agent()
+    life.start_agent(config=elsewhere, machine=life.folder / "machine-2")
+    for number in numbers:
+        life.until_verdict(number)
+    work = life.command.workplace
+    jobs = [path for where in (".paceline", "elsewhere") for path in work.glob(f"{where}/jobs/acme-*")]
+    started = [path.name for path in jobs if list(path.glob("runs/*/*/*/exit.json"))]
+    assert len(started) == len(set(started)) == 3, "an issue was measured twice"
+    for number in numbers:
+        seen = [c for c in life.comments(number) if not c.get("minimized")]
+        kinds = [MARKER.match(c["body"])[1] for c in seen if MARKER.match(c["body"])]
+        assert kinds.count("results") == kinds.count("verdict") == 1
+
+
+def test_an_agent_elsewhere_leaves_the_work_of_a_killed_one_alone_while_its_hold_is_fresh(life):
+    elsewhere = life.folder / "elsewhere.toml"
+    elsewhere.write_text(life.config.read_text().replace('"work/.paceline"', '"work/elsewhere"'))
+    number = life.file(life.body(seconds="1.5"))
+    first = life.start_agent()
+    life.until(running(life, number))
+    life.kill(first)
+    life.start_agent(config=elsewhere, machine=life.folder / "machine-2")
+    life.until(lambda: "elsewhere" in (life.folder / "agent.log").read_text())
+    markers = life.markers(number)
+    time.sleep(2.0)  # several polls
+    assert life.markers(number) == markers
+    assert not list(life.command.workplace.glob("elsewhere/jobs/acme-*"))
+    life.start_agent()
+    life.until_verdict(number)
 
 
 def running(life, number):
