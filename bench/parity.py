@@ -60,12 +60,20 @@ class Parity:
     warnings: tuple[str, ...] = ()
 
 
-def parity(recipe: Recipe, baseline: Arm, arm: Arm, pairs: Sequence[Pair], loss_band: float) -> Parity:
+def parity(
+    recipe: Recipe,
+    baseline: Arm,
+    arm: Arm,
+    pairs: Sequence[Pair],
+    loss_band: float,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Parity:
     """First what is equal or not to the unit, then the held-out loss."""
     both = valid(pairs)
     differing, unknown = _work(both, is_declared=bool(declared(recipe, baseline, arm)))
     broken = (*differing, *_first_losses(both))
-    held_out = _held_out(recipe, arm.name, both, loss_band)
+    held_out = _held_out(recipe, arm.name, both, loss_band, confidence)
     warnings = (*held_out.warnings, *_reference_warnings(arm.name, both))
     if broken:
         was = held_out.reasons if held_out.state == "not equivalent" else ()
@@ -147,9 +155,11 @@ def _is_sigmoid_dpo(run: Run) -> bool:
     return run.is_dpo and all("sigmoid" in kind for kind in kinds)
 
 
-def _held_out(recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declared_band: float) -> Parity:
+def _held_out(
+    recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declared_band: float, confidence: float
+) -> Parity:
     def of(state: State, reason: str) -> Parity:
-        return Parity(recipe.name, arm, state, (reason,), declared_band, n=len(evals))
+        return Parity(recipe.name, arm, state, (reason,), declared_band, confidence=confidence, n=len(evals))
 
     evals = [(one, one.eval, other.eval) for one, other in both if one.eval and other.eval]
     if not both:
@@ -168,17 +178,21 @@ def _held_out(recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declare
         return of("undecided", "the baseline's held-out loss is not a number")
     if not all(math.isfinite(b.loss) for _, _, b in evals):
         return of("not equivalent", "the arm's held-out loss is not a number")
-    return _tested(recipe, arm, evals, declared_band)
+    return _tested(recipe, arm, evals, declared_band, confidence)
 
 
 def _tested(
-    recipe: Recipe, arm: str, evals: Sequence[tuple[Run, Eval, Eval]], declared_band: float
+    recipe: Recipe,
+    arm: str,
+    evals: Sequence[tuple[Run, Eval, Eval]],
+    declared_band: float,
+    confidence: float,
 ) -> Parity:
     """Two one-sided tests, where they may be made."""
     before = [one.loss for _, one, _ in evals]
     base_loss = fmean(before)
     shares = [(other.loss - one.loss) / abs(base_loss) if base_loss else 0.0 for _, one, other in evals]
-    interval = t_interval(shares, CONFIDENCE)
+    interval = t_interval(shares, confidence)
     learned = _learned(evals)
     cap = math.inf if learned is None or not base_loss else LEARNED_SHARE * learned / abs(base_loss)
     figures = Parity(
@@ -191,6 +205,7 @@ def _tested(
         ratio=1 + fmean(shares),
         low=None if interval is None else 1 + interval.low,
         high=None if interval is None else 1 + interval.high,
+        confidence=confidence,
         n=len(evals),
         baseline_loss=base_loss,
         arm_loss=fmean(other.loss for _, _, other in evals),
