@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import bench
 from bench.plan import Plan
@@ -25,6 +26,8 @@ SUBJECT_GRACE_S = 10.0
 PREPARE_LIMIT_S = 7200.0
 """For fetching and building environments, on top of the runs' own limits."""
 BETWEEN_RUNS_S = 30.0
+GPU_WINDOWS: Mapping[str, Any] = {"window_steps": 20, "window_s": 2.0}
+"""Longer than on a CPU: a gate drains the queue that runs ahead of a GPU."""
 WORKER_MAIN = b"""
 import pathlib, sys
 from bench.worker.__main__ import main
@@ -94,6 +97,7 @@ def files_of(plan: Plan, source: str, eval_rows: Mapping[str, bytes], place: Pla
         gpu=None if place.slot == "cpu" else place.slot,
         started=str(place.paths.started),
         grace_s=SUBJECT_GRACE_S,
+        **({} if place.slot == "cpu" else GPU_WINDOWS),
     )
     plan_text = json.dumps(plan.to_dict(), indent=1, sort_keys=True) + "\n"
     return {

@@ -118,6 +118,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "step": {"n": "count", "begin": "time", "end": "time", "loss": "number or none"},
     "batch": {"step": "count", **dict.fromkeys(("rows", "real", "padded", "supervised"), "count or none")},
     "choice": {"name": "text", "requested": "text", "used": "text"},
+    "gate": {"window": "count", "begin": "time", "end": "time"},
     "error": {"type": "text", "text": "text"},
     "end": {"steps": "count or none"},
 }

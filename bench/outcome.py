@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from bench import windows
 from bench.events import Events
 from bench.run import Outcome, Phase
 
@@ -42,7 +43,8 @@ def outcome_of(
         return "tainted", f"events cut off: {events.why or 'no end line'}"
     if not events.of("step"):
         return "no trainer", "no optimizer step of a transformers or TRL trainer was seen"
-    contradiction = next(_contradictions(owner, events), None)
+    unlike = itertools.chain(_contradictions(owner, events), windows.contradictions(record, events))
+    contradiction = next(unlike, None)
     if contradiction:
         return "tainted", contradiction
     bad = next(

@@ -21,6 +21,8 @@ GIVEN = ("python", "seed", "out", "worktree", "driver")
 """Placeholders that the worker fills in; recipes cannot declare parameters of these names."""
 
 Value = bool | int | float | str
+Engine = Literal["lockstep", "abba"]
+"""lockstep: window by window, only one process running at a time; abba: one whole process after the other."""
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -64,11 +66,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A full commit id plus the parameter values that differ from the recipe's defaults."""
+    """A full commit id plus the parameter values that differ from the recipe's defaults.
+
+    `reverts` are full ids of commits that the worker reverts on top of `commit`, in this order.
+    """
 
     name: str
     commit: str
     params: Mapping[str, Value] = field(default_factory=dict)
+    reverts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,12 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Frozen and hashed. The first arm is the baseline; replicate r runs with seed `base_seed + r`."""
+    """Frozen and hashed. The first arm is the baseline; replicate r runs with seed `base_seed + r`.
+
+    `looks` are the numbers of replicates after which it is looked whether everything is decided; without
+    any, all `replicates` are made. With them `replicates` is the cap. `engine` is how the arms of a replicate
+    are run against each other where that is possible; a run records how it was run.
+    """
 
     repo: str
     task: str
@@ -95,7 +106,8 @@ class Plan:
     base_seed: int = 1000
     criteria: tuple[Criterion, ...] = ()
     loss_band: float = DEFAULT_LOSS_BAND
-    engine: Literal["abba"] = "abba"
+    engine: Engine = "lockstep"
+    looks: tuple[int, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -148,7 +160,8 @@ class Plan:
             )
             for recipe in data["recipes"]
         )
-        body["arms"] = tuple(Arm(**arm) for arm in data["arms"])
+        body["arms"] = tuple(Arm(**{**arm, "reverts": tuple(arm["reverts"])}) for arm in data["arms"])
+        body["looks"] = tuple(data["looks"])
         body["criteria"] = tuple(Criterion(**criterion) for criterion in data["criteria"])
         return cls(**body)
 

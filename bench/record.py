@@ -19,6 +19,7 @@ from bench.gpu_trace import read_gpu_trace
 from bench.outcome import outcome_of
 from bench.plan import Plan
 from bench.run import Choice, Eval, Phase, PhaseMemory, Run
+from bench.windows import at_gates_s, windows_of
 
 EXIT_SCHEMA = 1
 LOG_TAIL_B = 64 << 10
@@ -51,7 +52,9 @@ def read_run(folder: Path) -> Run:
         replicate=record["replicate"],
         outcome=outcome,
         reason=reason,
-        wall_s=_wall_s(owner),
+        wall_s=_wall_s(owner, events),
+        engine=record.get("engine", "abba"),
+        windows=windows_of(events) if record.get("engine") == "lockstep" else (),
         phases_s=_phases_s(owner, events),
         choices=(*_choices(events.of("choice")), *_own_choices(folder / "choices.jsonl")),
         memory=_memory(events),
@@ -110,15 +113,18 @@ def _eval(event: Event | None) -> Eval | None:
     )
 
 
-def _wall_s(owner: Mapping[str, Any]) -> float | None:
+def _wall_s(owner: Mapping[str, Any], events: Events) -> float | None:
+    """Outer wall time, less what a lockstep run stood still."""
     if not owner or owner["not_started"]:
         return None
-    return float(owner["end"] - owner["begin"])
+    return float(owner["end"] - owner["begin"]) - at_gates_s(events)
 
 
 def _harness_s(record: Mapping[str, Any], owner: Mapping[str, Any]) -> float | None:
-    wall_s = _wall_s(owner)
-    return None if wall_s is None else float(record["wall_s"] - wall_s)
+    """What the worker spent beside the subject; not known in lockstep, where others ran meanwhile."""
+    if not owner or owner["not_started"] or record.get("turns"):
+        return None
+    return float(record["wall_s"] - (owner["end"] - owner["begin"]))
 
 
 def _phases_s(owner: Mapping[str, Any], events: Events) -> dict[Phase, float]:
@@ -126,11 +132,12 @@ def _phases_s(owner: Mapping[str, Any], events: Events) -> dict[Phase, float]:
 
     What comes before the hook's first word is interpreter start (`import`), what comes after its last is
     interpreter end: `other` for a run that trained. Time between two phases belongs to the first of them.
-    Between two calls of `train` nothing is `other`: that is only what comes after the last step.
+    Between two calls of `train` nothing is `other`: that is only what comes after the last step. Time at a
+    gate is nobody's.
     """
-    if _wall_s(owner) is None:
+    if not owner or owner["not_started"]:
         return {}
-    phases = sorted(events.of("phase"), key=lambda event: float(event["begin"]))
+    phases = sorted((*events.of("phase"), *events.of("gate")), key=lambda event: float(event["begin"]))
     steps = events.of("step")
     trained_until = steps[-1]["end"] if steps else -math.inf
     seconds: dict[Phase, float] = {}
@@ -139,6 +146,9 @@ def _phases_s(owner: Mapping[str, Any], events: Events) -> dict[Phase, float]:
     for phase in phases:
         seconds[current] = seconds.get(current, 0.0) + max(phase["begin"] - at, 0.0)
         at = max(at, phase["begin"])
+        if phase["kind"] == "gate":
+            at = max(at, phase["end"])
+            continue
         is_between = phase["name"] == "other" and phase["begin"] < trained_until
         current = "train" if is_between else phase["name"]
         seconds[current] = seconds.get(current, 0.0) + max(phase["end"] - at, 0.0)

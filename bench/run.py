@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.plan import Engine
+
 Outcome = Literal[
     "ok",
     "crashed",
@@ -58,6 +60,22 @@ class PhaseMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The steps between two gates of a lockstep replicate. `begin` and `end` are monotonic seconds of the
+    machine, the same clock for all arms; `tokens` are real ones, None where they are not known."""
+
+    number: int
+    begin: float
+    end: float
+    steps: int
+    tokens: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
 class GpuTrace:
     """What the sampler outside the subject saw during the run; utilisation in percent."""
 
@@ -71,7 +89,8 @@ class GpuTrace:
 class Run:
     """One process of one arm in one replicate.
 
-    `wall_s` is the outer wall time by the owner's clock; `phases_s` sums to it. `tokens` are real tokens
+    `wall_s` is the outer wall time by the owner's clock, less the time that a lockstep run stood still at its
+    gates; `phases_s` sums to it. `tokens` are real tokens
     (no padding), `padded_tokens` computed positions, `rows` dataset rows (a DPO pair is one row). A figure
     is None where the run did not produce it. `reason` is the first useful line on a run that is not ok.
     `files` are the SHA-256 digests of the raw files by name.
@@ -91,6 +110,8 @@ class Run:
     supervised_tokens: int | None = None
     train_tokens: int | None = None  # real tokens of the steps after the first
     step_s: tuple[float, ...] = ()
+    engine: Engine = "abba"  # how it was run
+    windows: tuple[Window, ...] = ()  # of a lockstep run, the first holding the first step alone
     losses: tuple[float, ...] = ()
     eval: Eval | None = None
     is_dpo: bool = False

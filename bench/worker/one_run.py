@@ -7,20 +7,20 @@ did not end; it is made anew.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.plan import Arm, Recipe, command_of
 from bench.worker.environments import Environment
 from bench.worker.files import sha256_of, write_json
-from bench.worker.gpu_log import sampled
-from bench.worker.owned import Ownership
-from bench.worker.progress import Progress
+from bench.worker.owned import Owned, Start
 from bench.worker.settings import Settings
 from bench.worker.source import Worktree
 
@@ -28,91 +28,103 @@ SCHEMA = 1
 RAW_FILES = ("events.jsonl", "choices.jsonl", "log", "gpu.csv", "stderr")
 SECRETS = ("GITHUB_TOKEN", "GH_TOKEN", "PACELINE_KEY")
 """Never handed to a subject."""
+MEMORY_WORDS = (b"OutOfMemoryError", b"MemoryError", b"out of memory", b"not enough memory")
+TAIL_B = 8192
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """What a run of an arm is made in: its worktree, its environment, the hook, where things lie."""
+
+    settings: Settings
+    worktree: Worktree
+    environment: Environment
+    hook: Path
 
 
 class OneRun:
-    """Where one run lies, and what it needs to start."""
+    """One process of one arm: `start` it, then `end` it once its tree has ended."""
 
-    def __init__(self, folder: Path, recipe: Recipe, arm: Arm, replicate: int) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, arm: Arm, replicate: int, seed: int) -> None:
         self.folder = folder
         self.recipe = recipe
         self.arm = arm
         self.replicate = replicate
+        self.seed = seed
+        self.key = secrets.token_hex(8)
         self.events = folder / "events"
+        self._began = time.monotonic()
+        self._oom_kills = _oom_kills()
+        self._protected: dict[str, str] = {}
 
     @property
     def is_done(self) -> bool:
         return (self.folder / "exit.json").exists()
 
-    def measure(
-        self,
-        settings: Settings,
-        worktree: Worktree,
-        environment: Environment,
-        hook: Path,
-        seed: int,
-        ownership: Ownership,
-        progress: Progress,
-    ) -> str:
-        """Run it to its end and leave its record; returns how it ended, in a word for the progress line."""
-        began = time.monotonic()
+    def start(self, place: RunPlace, gate: str | None = None) -> Start:
+        """Make the run's folder and say how its process is started; `gate` is the socket of a lockstep round.
+
+        What an earlier try left is deleted.
+        """
+        self._began = time.monotonic()
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.events.mkdir(parents=True)
-        cache, out = self._cache(), self.folder / "out"
-        for folder in (cache, out):
+        for folder in (self.events, self._cache(), self._out):
             folder.mkdir(parents=True, exist_ok=True)
-        protected = {value: worktree.value_of(value) for value in self.recipe.protected}
-        inputs = Path(settings.inputs)
+        self._protected = {value: place.worktree.value_of(value) for value in self.recipe.protected}
         command = command_of(
             self.recipe,
             self.arm,
             {
-                "python": environment.python,
-                "seed": str(seed),
-                "out": str(out),
-                "worktree": str(worktree.folder),
-                "driver": str(inputs / f"{self.recipe.name}.driver"),
+                "python": place.environment.python,
+                "seed": str(self.seed),
+                "out": str(self._out),
+                "worktree": str(place.worktree.folder),
+                "driver": str(Path(place.settings.inputs) / f"{self.recipe.name}.driver"),
             },
         )
-        key = secrets.token_hex(8)
-        self._write_hook_settings(settings, worktree, inputs, key)
-        oom_kills = _oom_kills()
-        with sampled(settings.gpu, self.folder / "gpu.csv"):
-            owned = ownership.run(
-                command,
-                cwd=worktree.folder,
-                environment=self._environment(settings, hook, cache),
-                log=self.folder / "log",
-                limit_s=self.recipe.limit_s,
-                tick=lambda: progress.look_at(self.events),
-            )
+        self._write_hook_settings(place, gate)
+        return Start(
+            command=command,
+            cwd=place.worktree.folder,
+            environment=self._environment(place.settings, place.hook),
+            log=self.folder / "log",
+            limit_s=self.recipe.limit_s,
+        )
+
+    def end(self, place: RunPlace, owned: Owned, turns: Sequence[tuple[float, float]] = ()) -> str:
+        """Clean up behind a tree that has ended and leave its record; how it ended, in a word.
+
+        `turns` are begin and end (monotonic seconds) of each time that a lockstep run held the token.
+        """
         self._drop_strange_files()
         self._keep_events(owned.record)
         has_claim = bool(self._claim())
         # Before anything is written: the subject may have filled the disk with any of these.
-        worktree.restore()
-        shutil.rmtree(out, ignore_errors=True)
+        place.worktree.restore()
+        shutil.rmtree(self._out, ignore_errors=True)
         if self.recipe.cache == "cold":
-            shutil.rmtree(cache, ignore_errors=True)
+            shutil.rmtree(self._cache(), ignore_errors=True)
         shutil.rmtree(self.events, ignore_errors=True)
         record: dict[str, Any] = {
             "schema": SCHEMA,
             "recipe": self.recipe.name,
             "arm": self.arm.name,
             "replicate": self.replicate,
-            "seed": seed,
-            "commit": worktree.commit,
+            "seed": self.seed,
+            "commit": place.worktree.commit,
+            "engine": "lockstep" if turns else "abba",
+            "turns": turns,
             "owner": owned.record,
             "owner_error": owned.error,
             "cancelled": bool(owned.record and owned.record["cancelled"]),
-            "oom_kills": _oom_kills() - oom_kills,
+            "oom_kills": _oom_kills() - self._oom_kills,
             "claimed": has_claim,
-            "key": key,
-            "harness": settings.harness,
-            "environment": environment.digest,
-            "protected": protected,
+            "key": self.key,
+            "harness": place.settings.harness,
+            "environment": place.environment.digest,
+            "protected": self._protected,
             "events": self.recipe.events,
-            "wall_s": time.monotonic() - began,
+            "wall_s": time.monotonic() - self._began,
         }
         record["files"] = {
             name: sha256_of(path) for name in RAW_FILES if (path := self.folder / name).exists()
@@ -120,25 +132,40 @@ class OneRun:
         write_json(self.folder / "exit.json", record)
         return _in_a_word(record)
 
+    @property
+    def _out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def died_of_memory(self) -> bool:
+        """Whether it ended for lack of memory, as far as its record, its events and its log tell."""
+        record = json.loads((self.folder / "exit.json").read_text(encoding="utf-8"))
+        if (record["owner"] or {}).get("status") == 0:
+            return False
+        tails = (_tail_of(self.folder / name) for name in ("events.jsonl", "log"))
+        return bool(record["oom_kills"]) or any(word in tail for tail in tails for word in MEMORY_WORDS)
+
     def _cache(self) -> Path:
         """The run's own cache folder; where the recipe declares warm caches, one for all runs of the arm."""
         if self.recipe.cache == "warm":
             return self.folder.parent.parent / f"cache-{self.arm.name}"
         return self.folder / "cache"
 
-    def _write_hook_settings(self, settings: Settings, worktree: Worktree, inputs: Path, key: str) -> None:
-        rows = inputs / f"{self.recipe.name}.eval.jsonl"
+    def _write_hook_settings(self, place: RunPlace, gate: str | None) -> None:
+        rows = Path(place.settings.inputs) / f"{self.recipe.name}.eval.jsonl"
         hook_settings = {
             "events": str(self.events),
             "claim": str(self.events / "claim"),
-            "worktree": os.path.realpath(worktree.folder),
+            "worktree": os.path.realpath(place.worktree.folder),
             "eval": str(rows) if self.recipe.eval else None,
-            "key": key,
-            "hook": settings.harness,
+            "key": self.key,
+            "hook": place.settings.harness,
+            "gate": gate,
         }
         write_json(self.events / "settings", hook_settings)
 
-    def _environment(self, settings: Settings, hook: Path, cache: Path) -> Mapping[str, str]:
+    def _environment(self, settings: Settings, hook: Path) -> Mapping[str, str]:
+        cache = self._cache()
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -189,6 +216,15 @@ class OneRun:
             return (self.events / "claim").read_text(encoding="ascii")
         except (OSError, ValueError):
             return ""
+
+
+def _tail_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - TAIL_B, 0))
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _oom_kills() -> int:

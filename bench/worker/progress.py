@@ -27,20 +27,22 @@ class Progress:
         self._total = len(planned)
         self._seconds: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self._state: dict[str, object] = {}
-        self._run_began = 0.0
+        self._began = 0.0
 
     def stage(self, text: str) -> None:
         """What is going on outside a run: fetching, building an environment."""
         self._state = {"stage": text}
         self._write()
 
-    def run_begins(self, recipe: str, replicate: int, arm: str) -> None:
-        self._state = {"stage": "run", "recipe": recipe, "replicate": replicate, "arm": arm}
-        self._run_began = time.monotonic()
+    def begins(self, recipe: str, replicate: int, arms: str) -> None:
+        """A run, or a round of several arms beside each other."""
+        self._state = {"stage": "run", "recipe": recipe, "replicate": replicate, "arm": arms}
+        self._began = time.monotonic()
         self._write()
 
-    def run_ends(self, recipe: str, arm: str, outcome: str) -> None:
-        self._seconds[recipe, arm].append(time.monotonic() - self._run_began)
+    def run_ends(self, recipe: str, arm: str, outcome: str, seconds: float) -> None:
+        """`seconds` is what the run took of the machine."""
+        self._seconds[recipe, arm].append(seconds)
         self._left.remove((recipe, arm))
         self._state = {"stage": f"{recipe} {arm}: {outcome}"}
         self._write()
@@ -62,7 +64,7 @@ class Progress:
         means = {key: sum(values) / len(values) for key, values in self._seconds.items()}
         if any(key not in means for key in self._left):
             return None
-        elapsed = time.monotonic() - self._run_began if self._state.get("stage") == "run" else 0.0
+        elapsed = time.monotonic() - self._began if self._state.get("stage") == "run" else 0.0
         return max(sum(means[key] for key in self._left) - elapsed, 0.0)
 
     def _write(self) -> None:

@@ -19,6 +19,7 @@ class Settings:
 
     `python` is the interpreter of `env = "none"`. `owner` is the command that owns one process tree (see
     `pods/supervisor/owner.py` for what it takes and answers). `gpu` is a UUID, None on a machine without.
+    A window of a lockstep round has at least `window_steps` steps and lasts at least `window_s`.
     `inputs` is the folder with `<recipe>.eval.jsonl` and `<recipe>.driver`.
     """
 
@@ -31,6 +32,8 @@ class Settings:
     gpu: str | None = None
     started: str | None = None
     grace_s: float = 10.0
+    window_steps: int = 5
+    window_s: float = 0.3
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

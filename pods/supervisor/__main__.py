@@ -1,7 +1,7 @@
 """`python supervisor.pyz SUBCOMMAND`: reads argument lists, answers with one JSON line on standard output.
 
 own --log FILE --log-limit-b N [--limit-s S] [--grace-s S] [--gentle-s S] [--cwd DIR] [--started DIR]
-    [--parent PID] -- ARGV...
+    [--parent PID] [--orders] -- ARGV...
 run JOB | spawn JOB | state JOB | cancel JOB [--wait-s S] | unpack JOB (a zip on standard input)
 lease take|release|show --machine DIR [--slot NAME] [--job JOB] [--token T] [--start-within-s S]
 
@@ -67,6 +67,7 @@ def _order(arguments: argparse.Namespace, command: list[str]) -> owner.Order:
         gentle_s=arguments.gentle_s,
         cwd=arguments.cwd,
         started=arguments.started,
+        has_orders=arguments.orders,
     )
 
 
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--cwd", type=Path)
     own.add_argument("--started", type=Path)
     own.add_argument("--parent", type=int)
+    own.add_argument("--orders", action="store_true")
     for name in ("run", "spawn", "state", "unpack"):
         commands.add_parser(name, allow_abbrev=False).add_argument("job")
     cancel = commands.add_parser("cancel", allow_abbrev=False)

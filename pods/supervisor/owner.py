@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import process, started
+from .orders import INPUT, Orders
 from .output import Output
 from .process import Ending, Process
 from .signals import Signals
@@ -58,6 +59,7 @@ class Order:
     started: Path | None = None
     env: Mapping[str, str] | None = None
     ends_orphans: bool = False
+    has_orders: bool = False  # on standard input, see orders.py
 
 
 def own(order: Order) -> dict[str, Any]:
@@ -77,6 +79,9 @@ class _Owner:
         self.output = Output(order.log, order.log_limit_b)
         self.poller = select.poll()
         self.poller.register(signals.descriptor, select.POLLIN)
+        self.orders = Orders(self._time_out) if order.has_orders else None
+        if self.orders is not None:
+            self.poller.register(INPUT, select.POLLIN)
         self.pipe: int | None = None
         self.main: Process | None = None
         self.record_path: Path | None = None
@@ -166,8 +171,12 @@ class _Owner:
         self.signals.drain()
         if self.signals.is_child_waiting or self.ending is not None or self.main is None:
             self._reap()
-        if any(descriptor == self.pipe for descriptor, _ in events):
+        ready = {descriptor for descriptor, _ in events}
+        if self.pipe in ready:
             self._pump()
+        if self.orders is not None and INPUT in ready and not self.orders.read():
+            self.poller.unregister(INPUT)
+            self.orders = None
         if not self.has_no_children:
             self._decide(time.monotonic())
 
@@ -225,10 +234,14 @@ class _Owner:
             self.is_cancelled = True
             self._end_all(now)
         elif limit_s is not None and now >= self.begin + limit_s:
-            self.is_timed_out = True
-            self._end_all(now)
+            self._time_out()
         elif self.order.ends_orphans:
             self._end_orphans(now)
+
+    def _time_out(self) -> None:
+        self.is_timed_out = True
+        if self.ending is None:
+            self._end_all(time.monotonic())
 
     def _end_all(self, now: float) -> None:
         me = os.getpid()

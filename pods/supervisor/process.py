@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Stat:
     process: Process
     parent: int
     is_gone: bool
+    is_stopped: bool = False
 
 
 def prctl(option: int, value: int) -> None:
@@ -58,7 +60,7 @@ def stat_of(pid: int) -> Stat | None:
         return None
     fields = raw[raw.rindex(b")") + 2 :].split()
     is_gone = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1  # the leader of live threads may be a zombie
-    return Stat(Process(pid, int(fields[19])), int(fields[1]), is_gone)
+    return Stat(Process(pid, int(fields[19])), int(fields[1]), is_gone, fields[0] in (b"T", b"t"))
 
 
 def process_of(pid: int) -> Process | None:
@@ -108,21 +110,32 @@ def children() -> set[Process]:
     return {one for one in map(process_of, map(int, listed.split())) if one is not None}
 
 
+def is_running(process: Process) -> bool:
+    """Whether it lives and does not stand still (stopped by a signal, or traced)."""
+    stat = stat_of(process.pid)
+    return stat is not None and stat.process == process and not stat.is_gone and not stat.is_stopped
+
+
 def living_below(roots: Iterable[int]) -> set[Process]:
-    """All living descendants of the given process ids, without those themselves. One walk of /proc: what is
-    forked meanwhile is seen by the next walk."""
+    """All living descendants of the given process ids, without those themselves."""
+    return set(lineage(roots))
+
+
+def lineage(roots: Iterable[int]) -> list[Process]:
+    """All living descendants, every one behind its parent. One walk of /proc: what is forked meanwhile is
+    seen by the next walk."""
     children: dict[int, list[Stat]] = {}
     for pid in every_pid():
         stat = stat_of(pid)
         if stat is not None:
             children.setdefault(stat.parent, []).append(stat)
-    found: set[Process] = set()
-    waiting = list(roots)
+    found: list[Process] = []
+    waiting = deque(roots)
     while waiting:
-        for stat in children.pop(waiting.pop(), ()):
+        for stat in children.pop(waiting.popleft(), ()):
             waiting.append(stat.process.pid)
             if not stat.is_gone:
-                found.add(stat.process)
+                found.append(stat.process)
     return found
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from _paceline_hook import phases, writer
+from _paceline_hook import gate, phases, writer
 from _paceline_hook.imports import Imports
 from _paceline_hook.timeline import Timeline, now
 
@@ -32,6 +32,7 @@ class Measure:
         self._writer = writer.Writer(settings["events"], settings["key"])
         self.write = self._writer.write
         self.timeline = Timeline(self.write)
+        self.gate = gate.Gate(settings, self.timeline, self.write)
         self.has_claim = False
         self.totals: dict[str, int] = {"steps": 0, "rows": 0, "tokens": 0}
 

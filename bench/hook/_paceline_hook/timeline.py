@@ -89,5 +89,10 @@ class Timeline:
             self._close(self._import_since)
             self._stack.append("import")
 
+    def skip(self, begin: float, end: float) -> None:
+        """What lies between belongs to no phase: the process stood at a gate."""
+        self._close(begin)
+        self._since = end
+
     def finish(self) -> None:
         self._close(now())

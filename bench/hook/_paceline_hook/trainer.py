@@ -52,6 +52,7 @@ class Training:
         own_step, own_samples = trainer.training_step, trainer.get_batch_samples
         trainer.training_step = self._counted(own_step)
         trainer.get_batch_samples = self._waited(own_samples)
+        measure.gate.enter(self._n, self._device.fill())
         try:
             result = train()
         finally:
@@ -95,11 +96,15 @@ class Training:
         return waited
 
     def step_begins(self) -> None:
-        timeline = self._measure.timeline
-        if timeline.is_before_training or self._n == 1:
+        timeline, gate = self._measure.timeline, self._measure.gate
+        is_gate = self._step is not None and gate.is_due(self._n)
+        if timeline.is_before_training or self._n == 1 or is_gate:
             self._device.synchronise()
         at = now()
         self._close_step(at)
+        if is_gate:
+            gate.wait("steps", self._n, self._device.fill())
+            at = now()
         self._n += 1
         if self._n == 1:
             timeline.switch("first", at)
@@ -123,9 +128,9 @@ class Training:
         if self._step is None:
             return
         self._device.synchronise()
-        at = now()
-        self._close_step(at)
-        self._measure.timeline.switch("other", at)
+        self._close_step(now())
+        self._measure.gate.wait("end", self._n, self._device.fill())
+        self._measure.timeline.switch("other", now())
         while self._pending:
             self._write_step(self._pending.popleft())
 
@@ -231,6 +236,15 @@ class _Device:
             loss = loss.detach()
             return loss.item() if loss.device.type == "cpu" else loss.to("cpu", non_blocking=True)
         return loss if isinstance(loss, (int, float)) else None
+
+    def fill(self) -> dict[str, Any]:
+        """What this process keeps of the device's memory, and all there is of it, in bytes; {} on a CPU."""
+        if not self._cuda:
+            return {}
+        return {
+            "reserved": self._cuda.max_memory_reserved(),
+            "device": self._cuda.get_device_properties(self._cuda.current_device()).total_memory,
+        }
 
     def memory(self) -> dict[str, Any]:
         """Peaks since the last call (GPU) and the process's peak so far (resident set), in bytes."""
