@@ -1,7 +1,9 @@
-"""The commits under test: one bare mirror per repository, one worktree per commit and job.
+"""The commits under test: one bare mirror per repository, one worktree per arm and job.
 
 Nothing is ever checked out, pulled or written in somebody's own tree: the mirror fetches single commits from
-it. A worktree is put back to its commit before every run, so that no run sees what another one left.
+it. A worktree is put back to its commit before every run, so that no run sees what another one left. What an
+arm reverts is reverted here, under a name and at a time that are always the same, so that the same commit and
+the same reverts are the same commit id on every machine.
 Hooks and filters that a repository or a user configured do not run here.
 """
 
@@ -12,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +29,18 @@ class SourceError(Exception):
     """A repository or commit that could not be had; the text is one line that says which and why."""
 
 
+class RevertError(SourceError):
+    """One arm that cannot be had, because a commit of it cannot be reverted; the others can be."""
+
+
 NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 """A worktree is what the commit says: no filters, line ends or attributes of this user or machine."""
+IDENTITY = {
+    f"GIT_{role}_{what}": text
+    for role in ("AUTHOR", "COMMITTER")
+    for what, text in (("NAME", "paceline"), ("EMAIL", "paceline@localhost"), ("DATE", "@0 +0000"))
+}
+"""Who commits what was reverted, and when: nobody's name, and no clock."""
 
 
 def git_environment() -> dict[str, str]:
@@ -36,16 +49,22 @@ def git_environment() -> dict[str, str]:
     return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
-def git(*arguments: str, limit_s: float = LOCAL_LIMIT_S, with_settings: bool = True) -> str:
+def git(
+    *arguments: str,
+    limit_s: float = LOCAL_LIMIT_S,
+    with_settings: bool = True,
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Run git and return what it prints, with the user's settings (credentials, safe folders) or without.
 
-    Raises SourceError with git's own first error: what follows it is advice as a rule.
+    `variables` come on top of its environment. Raises SourceError with git's own first error: what follows it
+    is advice as a rule.
     """
     command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", *arguments]
     try:
         done = subprocess.run(
             command,
-            env=git_environment() | ({} if with_settings else NO_SETTINGS),
+            env=git_environment() | ({} if with_settings else NO_SETTINGS) | dict(variables or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
@@ -99,20 +118,71 @@ class Mirror:
             return False
         return True
 
-    def lay_worktree(self, commit: str, folder: Path) -> Worktree:
-        """A worktree of `commit` at `folder`, made anew where one is there already."""
+    def lay_worktree(self, commit: str, folder: Path, reverts: Sequence[str] = ()) -> Worktree:
+        """A worktree of `commit` at `folder`, made anew where one is there already.
+
+        `reverts` are full ids of commits that are reverted on top of it, in this order. Raises RevertError,
+        and leaves no worktree then, where one of them does not revert.
+        """
         with locked(self._lock):
-            _delete(folder)
-            self._git("worktree", "prune")
+            self._drop(folder)
             self._git("worktree", "add", "--quiet", "--detach", "--force", str(folder), commit)
+            try:
+                head = self._reverted(commit, folder, reverts) if reverts else commit
+            except SourceError:
+                self._drop(folder)
+                raise
+            tree = self._git("rev-parse", f"{head}^{{tree}}")
         link = (folder / ".git").read_text(encoding="utf-8")
-        return Worktree(folder, commit, self, link)
+        return Worktree(folder, commit, self, link, tuple(reverts), head, tree)
+
+    def _reverted(self, commit: str, folder: Path, reverts: Sequence[str]) -> str:
+        """Revert in a fresh worktree; the id of the commit on top of `commit` that holds what comes of it."""
+        where = ("-C", str(folder))
+        for one in reverts:
+            mainline = self._mainline(commit, one)
+            try:
+                git(*where, "revert", "--no-commit", *mainline, one, with_settings=False, variables=IDENTITY)
+            except SourceError:
+                if not git(*where, "ls-files", "--unmerged", with_settings=False):
+                    raise
+                raise RevertError(f"does not revert cleanly: commit {one[:12]}") from None
+        tree = git(*where, "write-tree", with_settings=False).strip()
+        named = f"without {' '.join(one[:12] for one in reverts)}"
+        head = git(
+            *("--git-dir", str(self.path), "commit-tree", tree, "-p", commit, "-m", named),
+            with_settings=False,
+            variables=IDENTITY,
+        ).strip()
+        git(*where, "reset", "--quiet", "--hard", head, with_settings=False)
+        return head
+
+    def _mainline(self, tip: str, commit: str) -> tuple[str, ...]:
+        """The option that says which parent a merge is held against. Raises RevertError.
+
+        Of a merge on the first-parent line of `tip` it is the first: what the merge brought into that line.
+        Elsewhere nobody knows which side was meant.
+        """
+        try:
+            self._git("merge-base", "--is-ancestor", commit, tip)
+        except SourceError:
+            raise RevertError(f"cannot be reverted: commit {commit[:12]} is no part of {tip[:12]}") from None
+        _, *parents = self._git("rev-list", "--parents", "--max-count=1", commit).split()
+        if len(parents) < 2:
+            return ()
+        line = self._git("rev-list", "--first-parent", tip, f"^{parents[0]}").split()
+        if commit not in line:
+            raise RevertError(
+                f"cannot be reverted: commit {commit[:12]} is a merge beside the first-parent line of"
+                f" {tip[:12]}, so it is not known which of its sides to keep"
+            )
+        return ("--mainline", "1")
 
     def history(self, base: str, tip: str) -> dict[str, object]:
         """The commits of `tip` that `base` does not have, oldest first, and the lines that differ by file.
 
         {"commits": [{"id", "subject"}], "files": [{"path", "added", "removed"}]}; lines are None for a
-        binary file. Both lists are bounded.
+        binary file. Both lists are bounded. `tip` may be the head of a worktree: its reverts are one commit.
         """
         where = ("--git-dir", str(self.path))
         log = git(*where, "log", "--reverse", "--format=%H%x09%s", f"{base}..{tip}", with_settings=False)
@@ -129,21 +199,31 @@ class Mirror:
 
     def drop_worktree(self, worktree: Worktree) -> None:
         with locked(self._lock):
-            _delete(worktree.folder)
-            self._git("worktree", "prune")
+            self._drop(worktree.folder)
 
-    def _git(self, *arguments: str) -> None:
-        git("--git-dir", str(self.path), *arguments, with_settings=False)
+    def _drop(self, folder: Path) -> None:
+        _delete(folder)
+        self._git("worktree", "prune")
+
+    def _git(self, *arguments: str) -> str:
+        return git("--git-dir", str(self.path), *arguments, with_settings=False).strip()
 
 
 @dataclass(frozen=True)
 class Worktree:
-    """`link` is the content of its `.git` file: where git keeps the state of this worktree."""
+    """`link` is the content of its `.git` file: where git keeps the state of this worktree.
+
+    `head` is the commit that it is put back to: `commit`, or what came of reverting `reverts` on top of it.
+    `tree` is the id of everything in it.
+    """
 
     folder: Path
     commit: str
     mirror: Mirror | None = None
     link: str = ""
+    reverts: tuple[str, ...] = ()
+    head: str = ""
+    tree: str = ""
 
     def restore(self) -> None:
         """Put every file back to the commit and delete every other, ignored ones too.
@@ -155,7 +235,7 @@ class Worktree:
         except (SourceError, OSError):
             if self.mirror is None:
                 raise
-            self.mirror.lay_worktree(self.commit, self.folder)
+            self.mirror.lay_worktree(self.commit, self.folder, self.reverts)
 
     def _reset(self) -> None:
         # Never let git look for a repository: without its `.git` file this folder lies in the user's own.
@@ -163,7 +243,7 @@ class Worktree:
         if not place or (self.folder / ".git").read_text(encoding="utf-8") != self.link:
             raise SourceError(f"{self.folder} is not the worktree it was")
         where = ("-C", str(self.folder), "--git-dir", place, "--work-tree", str(self.folder))
-        git(*where, "reset", "--quiet", "--hard", self.commit, with_settings=False)
+        git(*where, "reset", "--quiet", "--hard", self.head, with_settings=False)
         git(*where, "clean", "-ffdxq", with_settings=False)
 
     def value_of(self, protected: str) -> str:
