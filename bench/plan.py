@@ -78,6 +78,14 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One of the changes that a range is made of: its commits, full ids, oldest first."""
+
+    name: str
+    commits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Criterion:
     """What must hold: `metric` of `arm` over the baseline in `recipe`, `>=` or `<=` a ratio `target`."""
 
@@ -95,7 +103,8 @@ class Plan:
 
     `looks` are the numbers of replicates after which it is looked whether everything is decided; without
     any, all `replicates` are made. With them `replicates` is the cap. `engine` is how the arms of a replicate
-    are run against each other where that is possible; a run records how it was run.
+    are run against each other where that is possible; a run records how it was run. `changes` are those that
+    the arms are to be told apart by, in their order (`bench/attribute.py`); a plan that has any attributes.
     """
 
     repo: str
@@ -108,6 +117,7 @@ class Plan:
     loss_band: float = DEFAULT_LOSS_BAND
     engine: Engine = "lockstep"
     looks: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -162,6 +172,9 @@ class Plan:
         )
         body["arms"] = tuple(Arm(**{**arm, "reverts": tuple(arm["reverts"])}) for arm in data["arms"])
         body["looks"] = tuple(data["looks"])
+        body["changes"] = tuple(
+            Change(**{**change, "commits": tuple(change["commits"])}) for change in data["changes"]
+        )
         body["criteria"] = tuple(Criterion(**criterion) for criterion in data["criteria"])
         return cls(**body)
 
