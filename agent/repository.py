@@ -16,7 +16,17 @@ from bench.worker.source import SourceError, git
 from agent.errors import TaskError
 
 CONFIG = "paceline.toml"
+LOGGED = "%H%x00%P%x00%s%x00%(trailers:key=Change,valueonly,unfold,separator=%x2C)"
 REVISION = re.compile(r"[^\s\x00-\x1f\x7f~^:?*\[\\-][^\s\x00-\x1f\x7f:?*\[\\]{0,199}")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCommit:
+    """A commit as the log tells it; `change` is what its `Change:` trailer says, empty where it has none."""
+
+    id: str
+    subject: str
+    change: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,21 @@ class Repository:
         except SourceError:
             close = near_miss(revision, self._refs())
             raise TaskError(f"no commit {revision!r} in {self.root}{close}") from None
+
+    def line(self, base: str, tip: str) -> tuple[LoggedCommit, ...]:
+        """The commits of the first-parent line from `base` (left out) to `tip`, oldest first; full ids.
+
+        Raises TaskError where `base` is not on that line: then no commit of it stands on `base`.
+        """
+        how = ("-z", "--first-parent", "--reverse", "--no-show-signature", "--encoding=UTF-8")
+        fields = self._git("log", *how, f"--format={LOGGED}", f"{base}..{tip}").split("\0")
+        rows = [fields[start : start + 4] for start in range(0, len(fields) - 3, 4)]
+        if not rows or rows[0][1].split()[:1] != [base]:
+            raise TaskError(
+                f"commit {base[:12]} is not before {tip[:12]} on its first-parent line:"
+                " name a commit that the range begins at"
+            )
+        return tuple(LoggedCommit(one, subject, change.strip()) for one, _, subject, change in rows)
 
     def bytes_of(self, path: str) -> bytes:
         """A file of the repository. Raises TaskError where it is missing or outside."""
