@@ -149,9 +149,11 @@ def t_interval(values: Sequence[float], confidence: float) -> Interval | None:
         return None
     from scipy.special import stdtrit
 
-    mean, spread = fmean(values), stdev(values)
+    mean = fmean(values)
     if max(values) - min(values) <= SAME:
         return Interval(mean, mean, mean, 0.0)
+    # `statistics.stdev` gives the same to 15 digits, through fractions, at ten times the cost.
+    spread = math.sqrt(math.fsum((number - mean) ** 2 for number in values) / (len(values) - 1))
     half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * spread / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half, spread)
 

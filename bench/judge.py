@@ -1,7 +1,8 @@
 """From a plan and its runs to a judgement: every comparison, parity, score and verdict.
 
 Gathers, and hands to the modules that decide; owns no rule and no threshold. Runs may be missing (cancelled
-half way) or of any outcome. Pure: the same plan and runs give the same judgement, which is what
+half way) or of any outcome. A plan with looks is judged at the first look that decides everything, on the
+replicates up to it and no others. Pure: the same plan and runs give the same judgement, which is what
 `paceline verify` rests on. A/A floors come in as an argument; who stores them is not known here.
 """
 
@@ -10,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.compare import CONFIDENCE, Comparison, compare, holm
-from bench.metrics import METRICS
+from bench.compare import Comparison, compare, holm
+from bench.metrics import METRICS, Metric
 from bench.parity import Parity, parity
 from bench.plan import Arm, Criterion, Plan, Recipe
 from bench.run import Run
 from bench.sample import Pair, outcomes_text, pairs_of, typical, valid
 from bench.score import Scored, score, score_primary
+from bench.sequential import Levels, is_settled, levels_of, looks_at_hand
 from bench.units import figure
 from bench.verdict import ArmVerdict, Evidence, RecipeEvidence, verdict_of
 
@@ -31,7 +33,10 @@ OPEN = ("", "auto", "default", "None")
 class Judgement:
     """`criteria` are the declared ones; `arms` hold a verdict for every arm but the baseline, in plan order.
 
-    `verdict` is that of the judged arm whose deciding rule has the lowest number.
+    `verdict` is that of the judged arm whose deciding rule has the lowest number. `confidence` is that of
+    every interval of a ratio. `look` is the number of replicates after which it was looked, None where all
+    that there is was judged: a fixed number of replicates, or a job that ended between two looks.
+    `is_decided` says that more replicates would change nothing; `unused` counts those made after the look.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -41,6 +46,10 @@ class Judgement:
     primaries: tuple[Scored, ...]
     arms: Mapping[str, ArmVerdict]
     verdict: ArmVerdict
+    confidence: float
+    is_decided: bool
+    look: int | None = None
+    unused: int = 0
 
 
 def judge(
@@ -50,39 +59,112 @@ def judge(
     floors: Floors = NO_FLOORS,
     claims: Sequence[Criterion] = (),
     device: str = "",
-    confidence: float = CONFIDENCE,
+    metrics: Sequence[Metric] = METRICS,
 ) -> Judgement:
     """`device` is what the runs were made on, in words, for the line of what the verdict does not say."""
-    baseline, others = plan.arms[0], plan.arms[1:]
-    found = {arm.name: _measured(plan, runs, baseline, arm, floors, confidence) for arm in others}
-    criteria = _adjusted([_score(criterion, found) for criterion in plan.criteria])
-    primaries = tuple(_primary(arm, here) for arm, recipes in found.items() for here in recipes)
-    judged = tuple(dict.fromkeys((*found, *plan.judged_arms())))
-    caveat = _caveat(plan, runs, baseline, device)
-    arms = {
-        arm: verdict_of(
-            Evidence(arm, found.get(arm, ()), _criteria_of(arm, criteria, primaries)),
-            caveat,
-            _warnings(found.get(arm, ()), runs),
+    judging = _Judging(plan, floors, claims, device, metrics)
+    for look in looks_at_hand(plan, runs):
+        seen = [run for run in runs if run.replicate <= look]
+        judgement = judging.of(seen, look)
+        if judgement.is_decided or look == plan.replicates:
+            return replace(judgement, look=look, unused=_replicates(runs) - _replicates(seen))
+    return judging.of(runs, plan.replicates)
+
+
+def is_enough(plan: Plan, runs: Sequence[Run], *, floors: Floors = NO_FLOORS) -> bool:
+    """Whether a plan with looks has come to one that decides everything, so that its job may end."""
+    judgement = judge(plan, runs, floors=floors)
+    return judgement.is_decided and judgement.look is not None
+
+
+def _replicates(runs: Sequence[Run]) -> int:
+    return len({run.replicate for run in runs})
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """All that is the same at every look."""
+
+    plan: Plan
+    floors: Floors
+    claims: Sequence[Criterion]
+    device: str
+    metrics: Sequence[Metric]
+
+    def of(self, runs: Sequence[Run], replicates: int) -> Judgement:
+        """On all of `runs`, out of `replicates` that there should be."""
+        plan, levels = self.plan, levels_of(self.plan)
+        found = {arm.name: self._measured(runs, arm, levels, replicates) for arm in plan.arms[1:]}
+        criteria = _adjusted([_score(criterion, found) for criterion in plan.criteria])
+        primaries = tuple(_primary(arm, here) for arm, recipes in found.items() for here in recipes)
+        caveat = _caveat(plan, runs, plan.arms[0], self.device)
+        evidence = {
+            arm: Evidence(arm, found.get(arm, ()), _criteria_of(arm, criteria, primaries))
+            for arm in dict.fromkeys((*found, *plan.judged_arms()))
+        }
+        arms = {
+            arm: verdict_of(here, caveat, _warnings(here.recipes, runs)) for arm, here in evidence.items()
+        }
+        return Judgement(
+            comparisons=tuple(
+                comparison
+                for recipe in plan.recipes
+                for recipes in found.values()
+                for here in recipes
+                if here.recipe is recipe
+                for comparison in here.comparisons.values()
+            ),
+            parities=tuple(here.parity for recipes in found.values() for here in recipes),
+            criteria=criteria,
+            claims=tuple(_score(claim, found) for claim in self.claims),
+            primaries=primaries,
+            arms={arm: arms[arm] for arm in found},
+            verdict=_of_task(plan, arms, caveat),
+            confidence=levels.ratio,
+            is_decided=all(is_settled(evidence[arm], arms[arm]) for arm in plan.judged_arms()),
         )
-        for arm in judged
-    }
-    return Judgement(
-        comparisons=tuple(
-            comparison
-            for recipe in plan.recipes
-            for recipes in found.values()
-            for here in recipes
-            if here.recipe is recipe
-            for comparison in here.comparisons.values()
-        ),
-        parities=tuple(here.parity for recipes in found.values() for here in recipes),
-        criteria=criteria,
-        claims=tuple(_score(claim, found) for claim in claims),
-        primaries=primaries,
-        arms={arm: arms[arm] for arm in found},
-        verdict=_of_task(plan, arms, caveat),
-    )
+
+    def _measured(
+        self, runs: Sequence[Run], arm: Arm, levels: Levels, replicates: int
+    ) -> tuple[RecipeEvidence, ...]:
+        plan, baseline = self.plan, self.plan.arms[0]
+        gathered = []
+        for recipe in plan.recipes:
+            if not _takes_part(plan, recipe, arm.name):
+                continue
+            pairs = pairs_of(runs, recipe.name, baseline.name, arm.name)
+            compared = self._compared(recipe, arm.name, pairs, levels.ratio)
+            gathered.append(
+                RecipeEvidence(
+                    recipe=recipe,
+                    baseline=baseline.name,
+                    replicates=replicates,
+                    pairs=pairs,
+                    comparisons={comparison.metric: comparison for comparison in compared},
+                    parity=parity(
+                        recipe, baseline, arm, pairs, plan.loss_band, confidence=levels.equivalence
+                    ),
+                )
+            )
+        return tuple(gathered)
+
+    def _compared(
+        self, recipe: Recipe, arm: str, pairs: Sequence[Pair], confidence: float
+    ) -> Iterator[Comparison]:
+        """Of every metric that either arm has a value of."""
+        for metric in self.metrics:
+            floor = self.floors.get((recipe.name, metric.name))
+            comparison = compare(
+                recipe.name,
+                metric,
+                arm,
+                pairs,
+                baseline=self.plan.arms[0].name,
+                floor=floor,
+                confidence=confidence,
+            )
+            if comparison.baseline_value is not None or comparison.arm_value is not None:
+                yield comparison
 
 
 def _of_task(plan: Plan, arms: Mapping[str, ArmVerdict], caveat: str) -> ArmVerdict:
@@ -91,40 +173,6 @@ def _of_task(plan: Plan, arms: Mapping[str, ArmVerdict], caveat: str) -> ArmVerd
     if not judged:
         return verdict_of(Evidence("", (), ()), caveat)
     return min(judged, key=lambda verdict: verdict.rule)
-
-
-def _measured(
-    plan: Plan, runs: Sequence[Run], baseline: Arm, arm: Arm, floors: Floors, confidence: float
-) -> tuple[RecipeEvidence, ...]:
-    recipes = [recipe for recipe in plan.recipes if _takes_part(plan, recipe, arm.name)]
-    gathered = []
-    for recipe in recipes:
-        pairs = pairs_of(runs, recipe.name, baseline.name, arm.name)
-        compared = _compared(recipe, baseline.name, arm.name, pairs, floors, confidence)
-        gathered.append(
-            RecipeEvidence(
-                recipe=recipe,
-                baseline=baseline.name,
-                replicates=plan.replicates,
-                pairs=pairs,
-                comparisons={comparison.metric: comparison for comparison in compared},
-                parity=parity(recipe, baseline, arm, pairs, plan.loss_band),
-            )
-        )
-    return tuple(gathered)
-
-
-def _compared(
-    recipe: Recipe, baseline: str, arm: str, pairs: Sequence[Pair], floors: Floors, confidence: float
-) -> Iterator[Comparison]:
-    """Of every metric that either arm has a value of."""
-    for metric in METRICS:
-        floor = floors.get((recipe.name, metric.name))
-        comparison = compare(
-            recipe.name, metric, arm, pairs, baseline=baseline, floor=floor, confidence=confidence
-        )
-        if comparison.baseline_value is not None or comparison.arm_value is not None:
-            yield comparison
 
 
 def _takes_part(plan: Plan, recipe: Recipe, arm: str) -> bool:

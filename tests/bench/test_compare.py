@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -230,6 +231,38 @@ def test_the_interval_covers_as_scipy_says():
     low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
     interval = t_interval(values, 0.95)
     assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.985])
+@pytest.mark.parametrize("tail", ["normal", "heavy"])
+def test_over_many_replicates_a_bootstrap_gives_the_same_interval(confidence, tail):
+    draw = np.random.default_rng(11)
+    effects = draw.normal(size=60) if tail == "normal" else draw.standard_t(4, size=60)
+    values = 0.05 + 0.01 * effects
+    interval = t_interval(values.tolist(), confidence)
+    resampled = stats.bootstrap(
+        (values,), np.mean, confidence_level=confidence, n_resamples=9_999, method="BCa", rng=draw
+    ).confidence_interval
+    half = (interval.high - interval.low) / 2
+    assert (interval.low, interval.high) == pytest.approx(tuple(resampled), abs=0.15 * half)
+
+
+def test_over_few_replicates_the_t_interval_is_the_wider_and_the_honest_one():
+    # A bootstrap of five draws its ends from those five; it leaves the truth out twice as often as it says.
+    draw = np.random.default_rng(12)
+    holds = {"t": 0, "bootstrap": 0}
+    for values in draw.normal(size=(300, 5)):
+        interval = t_interval(values.tolist(), 0.95)
+        resampled = stats.bootstrap((values,), np.mean, n_resamples=999, method="BCa", rng=draw)
+        low, high = resampled.confidence_interval
+        holds["t"] += interval.low <= 0 <= interval.high
+        holds["bootstrap"] += low <= 0 <= high
+    assert holds["t"] / 300 == pytest.approx(0.95, abs=0.03)
+    assert holds["bootstrap"] / 300 < 0.90
+
+
+def test_the_spread_is_the_standard_deviation():
+    assert t_interval([1.0, 2.0, 4.0], 0.95).spread == pytest.approx(math.sqrt(7 / 3))
 
 
 def test_one_number_has_no_interval():
