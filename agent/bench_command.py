@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.worker.files import write_whole
@@ -22,8 +23,11 @@ from pods.shell import NoSuchFile, PodError, Shell
 from pods.shell_local import LocalShell
 
 from agent.dispatch import Place, files_of, spec_of
+from agent.early import Early
 from agent.errors import TaskError
+from agent.floors import known_noise
 from agent.follow import follow
+from agent.forecast import noise_files
 from agent.here import MACHINE, Here, look_around
 from agent.needs import unmet
 from agent.planning import Planned, Request, plan_for
@@ -40,19 +44,23 @@ MOST_ATTEMPTS = 10_000
 def bench_here(request: Request, repo: Path, *, as_json: bool) -> int:
     """Measure and print; the exit status. Raises TaskError and PodError."""
     repository = open_repository(repo)
-    planned = plan_for(request, repository)
+    status, result = measured_here(plan_for(request, repository), repository)
+    print(json_text(result) if as_json else report_text(result), end="")
+    print(f"\npaceline: {result.folder}", file=sys.stderr)
+    if status == 0 and result.error:
+        raise PodError(result.error)
+    return status
+
+
+def measured_here(planned: Planned, repository: Repository) -> tuple[int, Result]:
+    """Exit status and result of a plan's job on this machine. Raises TaskError and PodError."""
     workplace = workplace_in(Path.cwd())
     shell = LocalShell()
     here = _looked_around(shell, planned, workplace)
     spec = _prepared(shell, planned, repository, workplace, here)
     _take(shell, spec)
     with _stopped_by_signals():
-        status, result = _measured(shell, spec)
-    print(json_text(result) if as_json else report_text(result), end="")
-    print(f"\npaceline: {spec.paths.root}", file=sys.stderr)
-    if status == 0 and result.error:
-        raise PodError(result.error)
-    return status
+        return _measured(shell, spec)
 
 
 def _measured(shell: Shell, spec: job.JobSpec) -> tuple[int, Result]:
@@ -104,6 +112,9 @@ def _prepared(
 ) -> job.JobSpec:
     """The job folder of the first attempt that is not there yet."""
     plan = planned.plan
+    known = known_noise(shell, MACHINE, here.slot, here.host, plan, datetime.now(UTC))
+    for warning in known.warnings:
+        print(f"paceline: {warning}", file=sys.stderr)
     for attempt in range(1, MOST_ATTEMPTS):
         name = job_name(plan.repo, "local", plan.hash, attempt)
         paths = JobPaths(workplace / "jobs" / name)
@@ -113,6 +124,7 @@ def _prepared(
         spec = spec_of(plan, name, place)
         files = files_of(plan, str(repository.root), planned.eval_rows, place)
         files[HOST] = (json.dumps(here.host, indent=1, sort_keys=True) + "\n").encode()
+        files |= noise_files(known.noise, plan)
         if isinstance(job.prepare(shell, spec, files), job.Prepared):
             return spec
     raise PodError(f"{workplace}/jobs is full of attempts at plan {plan.hash[:12]}")
@@ -142,17 +154,23 @@ def _progress(shell: Shell, spec: job.JobSpec) -> str | None:
 
 
 class _Ended:
-    """Whether the job has ended: its exit record, looked for often; whether it lives at all, seldom."""
+    """Whether the job has ended: its exit record, looked for often; whether it lives at all, seldom.
+
+    Tells it on the way when it is enough.
+    """
 
     def __init__(self, shell: Shell, spec: job.JobSpec) -> None:
         self._shell = shell
         self._spec = spec
+        self._early = Early()
         self._observe_at = time.monotonic() + OBSERVE_EVERY_S
 
     def __call__(self) -> bool:
         try:
             self._shell.get(self._spec.paths.exit, PROGRESS_LIMIT_B)
         except NoSuchFile:
+            if self._early.is_due(JobPaths(Path(self._spec.paths.root))):
+                self._shell.put(self._spec.paths.enough, b"")
             return self._is_lost()
         return True
 

@@ -40,24 +40,30 @@ def bench(
         list[str] | None,
         typer.Option(metavar="NAME=REV,key=value", help="A further arm: a commit and parameter values."),
     ] = None,
-    replicates: Annotated[int, typer.Option(metavar="N", help="Fresh processes of each arm.")] = 3,
+    replicates: Annotated[
+        str, typer.Option(metavar="N|auto", help="Fresh processes of each arm; auto: until it is decided.")
+    ] = "auto",
     require: Annotated[
         list[str] | None,
         typer.Option(metavar="RECIPE:METRIC>=RATIO", help="A criterion, as in sft:job_tokens_per_s>=1.3."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="lockstep|abba", help="Arms against each other, or one after the other.")
+    ] = "lockstep",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure two commits, and more arms, on this machine."""
     from agent.bench_command import bench_here
-    from agent.planning import Request
+    from agent.planning import Request, engine_named, replicates_named
 
     request = Request(
         recipes=recipes,
         baseline=baseline,
         optimized=optimized,
         arms=arm or (),
-        replicates=replicates,
+        replicates=replicates_named(replicates),
         requires=require or (),
+        engine=engine_named(engine),
     )
     raise typer.Exit(bench_here(request, repo, as_json=as_json))
 
@@ -86,6 +92,45 @@ def report(
 
     result = completed(folder)
     typer.echo(json_text(result) if as_json else report_text(result), nl=False)
+
+
+Repo = Annotated[Path, typer.Option(metavar="PATH", help="The git repository.")]
+Recipes = Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes of paceline.toml.")]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="A parameter of the baseline, where not default."),
+]
+
+
+@app.command(epilog="Example: paceline noise sft --baseline main --replicates 6")
+def noise(
+    recipes: Recipes,
+    baseline: Annotated[str, typer.Option(metavar="REV", help="The commit to measure.")] = "HEAD",
+    repo: Repo = Path(),
+    replicates: Annotated[int, typer.Option(metavar="N", help="Pairs of fresh processes.")] = 6,
+    param: Param = None,
+) -> None:
+    """Measure a commit against itself: how noisy this machine is, for `bench`, `plan` and the agent."""
+    from agent.noise_command import NoiseRequest, noise_here
+
+    request = NoiseRequest(recipes=recipes, baseline=baseline, params=param or (), replicates=replicates)
+    raise typer.Exit(noise_here(request, repo))
+
+
+@app.command(epilog="Example: paceline plan sft --effect 5% --price 2.49")
+def plan(
+    recipes: Recipes,
+    effect: Annotated[str, typer.Option(metavar="PERCENT", help="The effect to be shown, as in 5%.")],
+    power: Annotated[float, typer.Option(metavar="SHARE", help="The wanted chance to show it.")] = 0.9,
+    price: Annotated[float | None, typer.Option(metavar="AMOUNT", help="Price of a GPU-hour.")] = None,
+    repo: Repo = Path(),
+    param: Param = None,
+) -> None:
+    """Say how many replicates an effect needs on this machine, how long they take and what they cost."""
+    from agent.plan_command import PlanRequest, plan_here
+
+    request = PlanRequest(recipes=recipes, effect=effect, power=power, price=price, params=param or ())
+    typer.echo(plan_here(request, repo), nl=False)
 
 
 @app.command(epilog="Example: paceline target ./target && cd target && paceline bench sft ...")

@@ -17,6 +17,7 @@ from agent.ledger import Intent, State
 from agent.planning import Planned
 from agent.situation import (
     Action,
+    Enough,
     Fail,
     Free,
     Intend,
@@ -196,7 +197,7 @@ def _intended(now: Situation) -> Action | None:
         case Absent() | Prepared():
             return _not_running(now, state, state.intent)
         case Running():
-            return _running(now, state)
+            return _running(now, state, state.intent)
         case Finished(exit=ended) if ended.outcome in ("finished", "timed out"):
             # Out of budget: what was measured until then is judged, and nothing is repeated.
             return Results(state, state.intent)
@@ -224,9 +225,11 @@ def _not_running(now: Situation, state: State, intent: Intent) -> Action:
     return Launch(state, intent, now.planned)
 
 
-def _running(now: Situation, state: State) -> Action:
+def _running(now: Situation, state: State, intent: Intent) -> Action:
     if state.stage == "intent":
         return Progress(replace(state, stage="running", note=""))
+    if now.is_enough:
+        return Enough(intent)
     last = now.ledger.last_word
     if last is None or now.now - last >= LIVE_EVERY:
         return Refresh(now.live)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pods.shell import NoSuchFile, Shell
 
 from agent.approve import approval_of
 from agent.decide import needs
+from agent.early import Early
 from agent.errors import TaskError
 from agent.follow import Glance, duration_text
 from agent.ledger import Intent, fold
@@ -27,8 +28,6 @@ from agent.situation import Approval, Refused, Situation
 from agent.task import Problem, Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
-
-DEFAULT_REPLICATES = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Desk:
     me: User
     repository_id: int
     agent: str  # who works here: host and workspace, the same after a restart
+    early: Early = field(default_factory=Early)
 
     def place(self, number: int) -> Place:
         return Place(self.repository_id, number)
@@ -110,7 +110,8 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
         return replace(found, observed=Unreachable(f"pod {intent.pod} is not one of this agent's"))
     observed = job.observe(shell, desk.bench.paths(intent.job))
     error = _error(desk, intent) if isinstance(observed, Finished) else ""
-    return replace(found, observed=observed, live=_live(observed), error=error)
+    is_enough = isinstance(observed, Running) and desk.early.is_due(desk.bench.paths(intent.job))
+    return replace(found, observed=observed, live=_live(observed), error=error, is_enough=is_enough)
 
 
 def _error(desk: Desk, intent: Intent) -> str:
@@ -156,7 +157,7 @@ def request_of(task: Task) -> Request:
         baseline=task.baseline,
         optimized=task.optimized,
         arms=arms,
-        replicates=task.replicates or DEFAULT_REPLICATES,
+        replicates=task.replicates,
         requires=task.criteria,
         loss_band=task.loss_band,
         protected=task.protected,

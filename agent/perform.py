@@ -23,12 +23,15 @@ from agent import bodies
 from agent.bench_command import stored
 from agent.dispatch import Place as JobPlace
 from agent.dispatch import files_of, spec_of
+from agent.floors import Known, known_noise
+from agent.forecast import noise_files
 from agent.gather import Desk, budget_of
 from agent.ledger import Intent, State
 from agent.marker import Kind, Marker, render, with_live_line
 from agent.result import HOST, Result
 from agent.situation import (
     Action,
+    Enough,
     Fail,
     Free,
     Intend,
@@ -71,7 +74,7 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Intend():
             _intend(desk, number, found, action, now, say)
         case Launch():
-            return _launch(desk, number, found, action, say)
+            return _launch(desk, number, found, action, now, say)
         case Stop():
             _stop(desk, number, found, action, say)
         case Free(jobs=jobs, why=why):
@@ -80,6 +83,9 @@ def perform(  # noqa: PLR0912 - one case for each action
                 job.cancel(desk.bench.shell, desk.bench.paths(name))
         case Refresh(line=line):
             _refresh(desk, found, line)
+        case Enough(intent=intent):
+            say(f"#{number}: what was measured decides; no further replicate is made")
+            desk.bench.shell.put(desk.bench.paths(intent.job).enough, b"")
         case Results(intent=intent):
             say(f"#{number}: measured; posting results")
             result = _result(desk, intent)
@@ -140,10 +146,13 @@ def _attempts(found: Situation, plan: str) -> int:
     return max((intent.get("attempt", 0) for intent in intents), default=0)
 
 
-def _launch(desk: Desk, number: int, found: Situation, action: Launch, say: Say) -> bool:
+def _launch(desk: Desk, number: int, found: Situation, action: Launch, now: datetime, say: Say) -> bool:
     spec = _spec(desk, found, action)
     shell = desk.bench.shell
-    job.prepare(shell, spec, _files(desk, action))
+    known = _known(desk, action, now)
+    for warning in known.warnings:
+        say(f"#{number}: {warning}")
+    job.prepare(shell, spec, {**_files(desk, action), **noise_files(known.noise, action.planned.plan)})
     taken = job.take(shell, spec.paths, desk.bench.machine, spec.slot)
     if isinstance(taken, job.Held):
         say(f"#{number}: slot {spec.slot} is held ({taken.why})")
@@ -169,6 +178,11 @@ def _files(desk: Desk, action: Launch) -> dict[str, bytes]:
     files = files_of(action.planned.plan, desk.tracker.clone_url(), action.planned.eval_rows, place)
     files[HOST] = (json.dumps(desk.bench.host, indent=1, sort_keys=True) + "\n").encode()
     return files
+
+
+def _known(desk: Desk, action: Launch, now: datetime) -> Known:
+    bench = desk.bench
+    return known_noise(bench.shell, bench.machine, action.intent.slot, bench.host, action.planned.plan, now)
 
 
 def _place(desk: Desk, intent: Intent) -> JobPlace:

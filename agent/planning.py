@@ -11,16 +11,19 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, cast, get_args
 
+from bench.attribute import attribution_arms
 from bench.metrics import near_miss
-from bench.plan import BASELINE, DEFAULT_LOSS_BAND, Arm, Plan, Recipe, Value, digest_of
+from bench.plan import BASELINE, DEFAULT_LOSS_BAND, Arm, Change, Engine, Plan, Recipe, Value, digest_of
 from bench.score import CriterionError, check_arms, parse_criterion
+from bench.sequential import LOOKS
 
 from agent.config import NAME, parse_recipes
 from agent.errors import TaskError
 from agent.repository import CONFIG
 from agent.rows import check_rows
+from agent.sweeps import check_number, sweeps_of, swept_arms
 from agent.task_criteria import resolved
 
 OPTIMIZED = "optimized"
@@ -50,10 +53,14 @@ class Request:
     baseline: str
     optimized: str
     arms: Sequence[str] = ()  # NAME=REV,key=value,...
-    replicates: int = 3
+    sweeps: Sequence[str] = ()  # key=value,value,...
+    sweep_on: str = OPTIMIZED  # the commit of which arm the sweeps' arms are of
+    changes: Sequence[Change] = ()  # of the range from baseline to optimized, to be told apart by their arms
+    replicates: int | None = None  # None: as many as are needed, looked after some
     requires: Sequence[str] = ()
     loss_band: float | None = None
     protected: Sequence[str] = ()  # path:key, on top of the recipes' own
+    engine: Engine = "lockstep"
     task: str = ""  # digest of the issue's task; for a command line, of what was asked
 
 
@@ -70,17 +77,37 @@ def plan_for(request: Request, repository: Source) -> Planned:
     known = parse_recipes(_config_of(repository), CONFIG)
     recipes, eval_rows = _recipes(request.recipes, known, repository, request.protected)
     arms = _arms(request, recipes, repository)
-    if not 1 <= request.replicates <= MOST_REPLICATES:
+    check_number(arms)
+    if request.replicates is not None and not 1 <= request.replicates <= MOST_REPLICATES:
         raise TaskError(f"--replicates {request.replicates}: from 1 to {MOST_REPLICATES}")
     plan = Plan(
         repo=repository.name,
         task=request.task or digest_of({"recipes": [*request.recipes], "require": [*request.requires]}),
         recipes=recipes,
         arms=arms,
-        replicates=request.replicates,
+        replicates=request.replicates or max(LOOKS),
+        looks=() if request.replicates else LOOKS,
+        engine=request.engine,
+        changes=tuple(request.changes),
         loss_band=DEFAULT_LOSS_BAND if request.loss_band is None else request.loss_band,
     )
     return Planned(_with_criteria(plan, request.requires), eval_rows)
+
+
+def replicates_named(text: str) -> int | None:
+    """`auto`, or their number. Raises TaskError."""
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise TaskError(f"--replicates {text}: a number, or auto")
+    return int(text)
+
+
+def engine_named(name: str) -> Engine:
+    """Raises TaskError."""
+    if name not in get_args(Engine):
+        raise TaskError(f"--engine {name}: there are {' and '.join(get_args(Engine))}")
+    return cast(Engine, name)
 
 
 def _config_of(repository: Source) -> str:
@@ -112,14 +139,31 @@ def _recipes(
 
 def _arms(request: Request, recipes: Sequence[Recipe], repository: Source) -> tuple[Arm, ...]:
     given = {BASELINE: request.baseline, OPTIMIZED: request.optimized}
-    arms = [Arm(name, repository.commit_of(revision)) for name, revision in given.items()]
+    arms = [*_first_arms(request, repository)]
     for text in request.arms:
         name, revision, values = _split(text)
         if name in {arm.name for arm in arms}:
             raise TaskError(f"--arm {text!r}: there is an arm {name!r} already")
         commit = repository.commit_of(given.get(revision, revision))
         arms.append(Arm(name, commit, {key: _typed(key, value, recipes) for key, value in values.items()}))
-    return tuple(arms)
+    if request.sweep_on not in given:
+        raise TaskError(f"--sweep-on {request.sweep_on!r}: {BASELINE} or {OPTIMIZED}")
+    on = next(arm for arm in arms if arm.name == request.sweep_on)
+    return (*arms, *swept_arms(sweeps_of(request.sweeps, recipes, _typed), on, arms, recipes))
+
+
+def _first_arms(request: Request, repository: Source) -> tuple[Arm, ...]:
+    """Baseline and optimized; with changes all the arms that tell these apart.
+
+    Every commit is asked for, reverted ones too: the source says what may be measured.
+    """
+    baseline, tip = repository.commit_of(request.baseline), repository.commit_of(request.optimized)
+    if not request.changes:
+        return Arm(BASELINE, baseline), Arm(OPTIMIZED, tip)
+    commits = [one for change in request.changes for one in change.commits]
+    if [repository.commit_of(one) for one in commits] != commits or commits[-1] != tip:
+        raise TaskError(f"the changes do not lead to {request.optimized!r}, commit by commit")
+    return attribution_arms(baseline, request.changes)
 
 
 def _split(text: str) -> tuple[str, str, dict[str, str]]:

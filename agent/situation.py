@@ -46,6 +46,7 @@ class Situation:
     approval: Approval | None = None
     observed: Observation | None = None
     is_slot_free: bool = True
+    is_enough: bool = False  # the runs so far decide, and the job was not told yet
     live: str = ""
     agent: str = ""
     error: str = ""  # why the worker could not work the plan off
@@ -133,6 +134,13 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class Enough:
+    """Tell the job that what it has measured decides."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """Judge the runs of the job and post the results."""
 
@@ -156,4 +164,4 @@ class Fail:
     why: str
 
 
-Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Results | Verdict | Fail
+Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Enough | Results | Verdict | Fail

@@ -36,6 +36,7 @@ def main(folder: Path) -> int:
         plan=plan,
         settings=settings,
         runs=runs,
+        enough=folder / "enough",
         hook=lay_hook(folder),
         ownership=ownership,
         progress=Progress(folder / "progress.json", planned(plan), plan.replicates),

@@ -1,8 +1,8 @@
 """The run loop: round by round through the plan, every run that is not there yet.
 
-A round is one replicate of one recipe. In lockstep its arms run against each other (`lockstep.py`), in ABBA
-one whole process after the other in the plan's order. A round that is there is never repeated, so a worker
-that is started again carries on.
+A round is one replicate of one recipe; none is begun once the agent says that it is enough. In lockstep its
+arms run against each other (`lockstep.py`), in ABBA one whole process after the other in the plan's order. A
+round that is there is never repeated, so a worker that is started again carries on.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Work:
     plan: Plan
     settings: Settings
     runs: Path
+    enough: Path
     hook: Path
     ownership: Ownership
     progress: Progress
@@ -59,6 +60,8 @@ def run_plan(work: Work, trees: Path) -> None:
         _prepare(work, mirror, trees)
         _warm_up(work)
         for replicate, recipe, arms in work.plan.rounds():
+            if work.enough.exists():
+                break
             _round(work, recipe, [work.run_of(replicate, recipe, arm) for arm in arms])
     finally:
         for worktree in work.worktrees.values():

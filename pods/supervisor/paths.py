@@ -32,6 +32,8 @@ class JobPaths(Generic[P]):
         """The folder that only one supervisor can make; stays, so that a job is never begun twice."""
         self.heartbeat: P = root / "heartbeat"
         self.stop: P = root / "stop"
+        self.enough: P = root / "enough"
+        """Written by the agent: what was measured decides, no further round is begun."""
         self.exit: P = root / "exit.json"
         self.log: P = root / "log"
         self.progress: P = root / "progress.json"
@@ -39,18 +41,25 @@ class JobPaths(Generic[P]):
 
 
 class MachinePaths(Generic[P]):
-    """The one folder of a machine that holds who may use which slot."""
+    """The one folder of a machine that holds who may use which slot, and how noisy each is."""
 
     def __init__(self, root: P) -> None:
         self.root: P = root
         self.leases: P = root / "leases"
         self.lock: P = root / "lock"
+        self.noise: P = root / "noise"
 
     def lease(self, slot: str) -> P:
         """Raises ValueError for a slot whose name cannot be a file name."""
         if not _SLOT.fullmatch(slot):
             raise ValueError(f"slot {slot!r} is neither cpu nor a GPU's UUID")
         return self.leases / slot
+
+    def noise_of(self, unit: str) -> P:
+        """Raises ValueError for a unit whose name cannot be a file name."""
+        if not _SLOT.fullmatch(unit):
+            raise ValueError(f"unit {unit!r} is neither a GPU's UUID nor a machine's name")
+        return self.noise / unit
 
 
 def job_name(repo: str, issue: str | int, plan_hash: str, attempt: int) -> str:

@@ -1,0 +1,65 @@
+"""Ends a job early: the runs that a plan with looks has so far decide everything.
+
+Looks at the numbers of replicates that the plan names and at no others, and only when such a number has come.
+Telling the worker is a file in the job folder, so it may be repeated and survives whoever wrote it; a job
+that nobody tells goes on to the plan's cap.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.plan import Plan
+from pods.paths import JobPaths
+
+
+@dataclass
+class Early:
+    """`looked` remembers the look at which a job was judged last, so that no look is computed twice."""
+
+    looked: dict[str, int] = field(default_factory=dict)
+
+    def is_due(self, paths: JobPaths[Path]) -> bool:
+        """Whether the job should be told now that it is enough."""
+        plan = _plan_of(paths)
+        if plan is None or not plan.looks or paths.enough.exists():
+            return False
+        look = look_at(plan.looks, whole_replicates(plan, paths.runs))
+        if look in (0, plan.replicates) or self.looked.get(str(paths.root)) == look:
+            return False
+        self.looked[str(paths.root)] = look
+        return _is_enough(paths)
+
+
+def look_at(looks: Sequence[int], replicates: int) -> int:
+    """The last look that has come, 0 where none has."""
+    return max((look for look in looks if look <= replicates), default=0)
+
+
+def whole_replicates(plan: Plan, runs: Path) -> int:
+    """How many replicates from the first on have all their runs."""
+    whole = 0
+    for replicate, recipe, arms in plan.rounds():
+        folder = runs / recipe.name / str(replicate)
+        if not all((folder / arm.name / "exit.json").exists() for arm in arms):
+            return whole if replicate > whole else replicate - 1
+        if recipe is plan.recipes[-1]:
+            whole = replicate
+    return whole
+
+
+def _plan_of(paths: JobPaths[Path]) -> Plan | None:
+    try:
+        return Plan.from_dict(json.loads(paths.plan.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _is_enough(paths: JobPaths[Path]) -> bool:
+    from agent.result import result_of
+
+    judgement = result_of(paths.root).judgement
+    return judgement.is_decided and judgement.look is not None
