@@ -11,6 +11,7 @@ from agent.marker import Marker
 from agent.planning import Planned
 from agent.situation import (
     Approval,
+    Enough,
     Fail,
     Free,
     Intend,
@@ -239,3 +240,15 @@ def test_what_would_fail_on_every_machine_is_not_tried_again():
     action = decide(situation(MEASURING, observed=ended("crashed"), error="pip failed: no such version"))
     assert isinstance(action, Fail)
     assert action.why == "pip failed: no such version"
+
+
+def test_a_job_whose_runs_decide_is_told_so_and_goes_on_being_followed():
+    running = replace(STATE, stage="running", intent=INTENT)
+    told = situation(running, observed=RUNNING, is_enough=True)
+    assert decide(told) == Enough(INTENT)
+    assert not isinstance(decide(replace(told, is_enough=False)), Enough)
+
+
+def test_a_job_that_just_began_is_first_said_to_run():
+    intended = replace(STATE, stage="intent", intent=INTENT)
+    assert isinstance(decide(situation(intended, observed=RUNNING, is_enough=True)), Progress)
