@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from bench.compare import CONFIDENCE, SAME, Comparison, compare, t_interval
+from bench.compare import SAME, Comparison, compare, t_interval
 from bench.metrics import BY_NAME, Metric
 from bench.parity import Parity, State
 from bench.plan import BASELINE, Arm, Change, Plan, Recipe
 from bench.run import Run
 from bench.sample import Pair, outcomes_text, pairs_of, valid, value
+from bench.sequential import levels_of
 from bench.units import interval_text
 
 WHOLE = "optimized"
@@ -187,7 +188,15 @@ class _Measured:
         if why_not:
             return NotMeasured("; ".join(why_not))
         metric, pairs = self._metric, self._pairs(before, after)
-        found = compare(self.recipe.name, metric, after, pairs, baseline=before, floor=self._floor)
+        found = compare(
+            self.recipe.name,
+            metric,
+            after,
+            pairs,
+            baseline=before,
+            floor=self._floor,
+            confidence=levels_of(self.plan).ratio,
+        )
         if found.ratio is not None:
             return found
         if not valid(pairs):
@@ -211,7 +220,7 @@ class _Measured:
         ]
         if not effects:
             return NotMeasured("there is no replicate in which every arm gave a figure")
-        return _residual_of(effects, self._metric, self._floor)
+        return _residual_of(effects, self._metric, self._floor, levels_of(self.plan).ratio)
 
     def _effects(self, arm: str) -> dict[int, float]:
         """log(whole / arm) by replicate, where both gave a figure."""
@@ -243,13 +252,15 @@ def _are_apart(one: Comparison | NotMeasured, other: Comparison | NotMeasured) -
     return one.low > other.high * (1 + SAME) or other.low > one.high * (1 + SAME)
 
 
-def _residual_of(effects: Sequence[float], metric: Metric, floor: float | None) -> Residual:
-    interval = t_interval(effects, CONFIDENCE)
+def _residual_of(
+    effects: Sequence[float], metric: Metric, floor: float | None, confidence: float
+) -> Residual:
+    interval = t_interval(effects, confidence)
     return Residual(
         ratio=math.exp(fmean(effects)),
         low=None if interval is None else math.exp(interval.low),
         high=None if interval is None else math.exp(interval.high),
-        confidence=CONFIDENCE,
+        confidence=confidence,
         n=len(effects),
         floor=floor,
         proven=interval is not None and interval.is_beyond(metric.threshold(floor)),
