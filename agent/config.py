@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agent.errors import TaskError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,39}")
+MADE_NAME = re.compile(r"[A-Za-z0-9+][A-Za-z0-9+=._-]{0,63}")
+"""Of arms that we name ourselves, as `packing=true+lr=2e-4` or `+A+B`. Both are names of folders too."""
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Scalar = bool | int | Finite | str

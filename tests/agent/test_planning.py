@@ -1,6 +1,7 @@
 """A plan out of a request: commits, typed values, criteria. The repository is a real one with two commits."""
 
 import hashlib
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 from agent.errors import TaskError
 from agent.planning import TEXT_VALUE, Request, plan_for
 from agent.repository import Repository
+from agent.tracker_source import TrackerSource
+from bench.plan import Change
 from tests.e2e.conftest import commit, git, make_repository
+from tests.fakes.tracker import FakeTracker
 
 CONFIG = """
 [recipe.sft]
@@ -197,3 +201,74 @@ def test_recipes_that_are_not_utf_8_are_one_line(tmp_path):
     folder = make_repository(tmp_path / "r", {"x": "x"})
     (folder / "paceline.toml").write_bytes(b"\xff")
     assert told(Repository(folder, is_bare=False), baseline="main") == "paceline.toml is not UTF-8"
+
+
+@pytest.fixture(scope="module")
+def ranged(tmp_path_factory) -> tuple[Repository, list[str]]:
+    """A repository with the commits 0, A, B, C on main, and S beside them."""
+    folder = make_repository(
+        tmp_path_factory.mktemp("ranged") / "target", {"paceline.toml": CONFIG, "eval.jsonl": ROWS}
+    )
+    commits = [git(folder, "rev-parse", "HEAD"), *(commit(folder, {"sft.py": name}) for name in "ABC")]
+    git(folder, "checkout", "--quiet", "-b", "side", commits[1])
+    return Repository(folder, is_bare=False), [*commits, commit(folder, {"sft.py": "S"})]
+
+
+def attributing(ranged, *changes: Change, optimized: str = "main", **more):
+    repository, commits = ranged
+    asked = Request(recipes=("sft",), baseline=commits[0], optimized=optimized, changes=changes, **more)
+    return plan_for(asked, repository).plan
+
+
+def test_changes_are_in_the_plan_with_the_arms_that_tell_them_apart(ranged):
+    _, (zero, a, b, c, _) = ranged
+    changes = (Change("A", (a,)), Change("BC", (b, c)))
+    plan = attributing(ranged, *changes)
+    assert plan.changes == changes
+    assert [(arm.name, arm.commit, arm.reverts) for arm in plan.arms] == [
+        ("baseline", zero, ()),
+        ("optimized", c, ()),
+        ("+A", a, ()),
+        ("without-A", c, (a,)),
+    ]
+
+
+def test_a_further_arm_and_a_criterion_go_with_changes(ranged):
+    _, (_, a, b, c, _) = ranged
+    changes = (Change("A", (a,)), Change("BC", (b, c)))
+    plan = attributing(ranged, *changes, arms=["x=main,packing=true"], requires=["sft/+A:step_s<=0.9"])
+    assert plan.arms[-1].name == "x"
+    assert plan.criteria[0].arm == "+A"
+
+
+@pytest.mark.parametrize("optimized", ["side", "main~1"])
+def test_changes_that_do_not_lead_to_the_optimized_commit_are_refused(ranged, optimized):
+    _, (_, a, b, c, _) = ranged
+    with pytest.raises(TaskError, match="the changes do not lead to"):
+        attributing(ranged, Change("A", (a,)), Change("BC", (b, c)), optimized=optimized)
+
+
+def test_a_change_without_full_ids_is_refused(ranged):
+    _, (_, a, b, c, _) = ranged
+    with pytest.raises(TaskError, match="the changes do not lead to"):
+        attributing(ranged, Change("A", (a[:8],)), Change("BC", (b, c)))
+
+
+def test_more_changes_than_a_plan_has_room_for_are_refused(ranged):
+    """n changes make 2 n arms."""
+    _, (_, a, *_, c, _) = ranged
+    many = [Change(f"c{number}", (a,)) for number in range(12)]
+    with pytest.raises(TaskError, match="26 arms: at most 24"):
+        attributing(ranged, *many, Change("C", (c,)))
+    assert len(attributing(ranged, *many[1:], Change("C", (c,))).arms) == 24
+
+
+def test_a_reverted_commit_has_to_lie_on_an_allowed_branch_too():
+    tracker = FakeTracker(lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+    base = tracker.add_commit("recipes", paceline__toml='[recipe.sleep]\nrun = ["{python}"]\n')
+    stray = tracker.add_commit("stray", branch="stray", parent=base)
+    tip = tracker.add_commit("tip")
+    source = TrackerSource(tracker, ())
+    asked = Request(("sleep",), base, tip, changes=(Change("A", (stray,)), Change("B", (tip,))))
+    with pytest.raises(TaskError, match=f"commit {stray[:12]} is on no tag and on no allowed branch"):
+        plan_for(asked, source)
