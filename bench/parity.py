@@ -4,18 +4,20 @@ Per recipe and arm, over valid pairs: the same rows and real tokens to the unit,
 the first batches are the same, and held-out loss within the band by two one-sided tests (the 90 % interval
 lies inside). The unit is the difference of held-out losses as a share of the baseline's mean: the band and
 its cap (a quarter of what the baseline learns) are shares of the same number, and losses near 0 do not
-explode as ratios would. Says "undecided" or "not measured", with the reason, rather than to guess.
+explode as ratios would. Says "undecided" or "not measured", with the reason, rather than to guess. What a
+baseline of full fine-tuning learned is known from an extra run, `BEFORE`; see `before_of`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Literal
 
 from bench.compare import FEWEST_PAIRS, t_interval
+from bench.losses import LN_2, other_beginnings, parted_warnings, reference_warnings, starts_at_reference
 from bench.plan import Arm, Recipe, Value
 from bench.run import Eval, Run
 from bench.sample import Pair, valid
@@ -27,10 +29,8 @@ CONFIDENCE = 0.90  # two one-sided tests at 5 % each (Schuirmann, 1987)
 LEARNED_SHARE = 0.25  # a band wider than this would let a quarter of the training go unseen
 DECLARING = ("rows", "epochs", "max_length", "limit")
 """Parameters whose change declares that an arm trains on other rows or lengths."""
-LN_2 = math.log(2)  # the DPO loss of a policy that equals its reference, whatever beta
-LN_2_TOLERANCE = 1e-3
-FIRST_LOSS_TOLERANCE: Mapping[str, float] = {"float32": 1e-3, "float16": 5e-3, "bfloat16": 2e-2}
-"""Relative. About the same number of units in the last place of each; kernels sum in their own order."""
+BEFORE = "before"
+"""The place of an arm's name in the extra run (replicate 0) that says what the baseline began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class Parity:
     """`ratio`, `low`, `high`: 1 + the mean difference of held-out losses as a share of the baseline's mean.
 
     `band` is the share that was applied (`declared_band`, or less), None where there was none to apply.
-    `learned` and `spread` are nat: what the baseline learned, and the standard deviation over seeds of its
-    held-out loss. `reasons` say why the state is what it is; `warnings` go with the arm.
+    `before_loss`, `learned` and `spread` are nat: the baseline's mean held-out loss before training, what it
+    learned, and the standard deviation over seeds of its held-out loss. `reasons` say why the state is what
+    it is; `warnings` go with the arm.
     """
 
     recipe: str
@@ -55,6 +56,7 @@ class Parity:
     n: int = 0
     baseline_loss: float | None = None
     arm_loss: float | None = None
+    before_loss: float | None = None
     learned: float | None = None
     spread: float | None = None
     warnings: tuple[str, ...] = ()
@@ -68,19 +70,34 @@ def parity(
     loss_band: float,
     *,
     confidence: float = CONFIDENCE,
+    before: Run | None = None,
 ) -> Parity:
-    """First what is equal or not to the unit, then the held-out loss."""
+    """First what is equal or not to the unit, then the held-out loss.
+
+    `before` is the extra run that says what the baseline began with, where there is one.
+    """
     both = valid(pairs)
     differing, unknown = _work(both, is_declared=bool(declared(recipe, baseline, arm)))
-    broken = (*differing, *_first_losses(both))
-    held_out = _held_out(recipe, arm.name, both, loss_band, confidence)
-    warnings = (*held_out.warnings, *_reference_warnings(arm.name, both))
+    broken = (*differing, *other_beginnings(both))
+    held_out = _HeldOut(recipe, arm.name, loss_band, confidence, before).judged(both)
+    parted = parted_warnings(arm.name, both, loss_band, confidence)
+    warnings = (*held_out.warnings, *reference_warnings(both), *parted)
     if broken:
         was = held_out.reasons if held_out.state == "not equivalent" else ()
         return replace(held_out, state="not equivalent", reasons=(*broken, *was), warnings=warnings)
     if unknown and held_out.state == "equivalent":
         return replace(held_out, state="undecided", reasons=unknown, warnings=warnings)
     return replace(held_out, warnings=warnings)
+
+
+def before_of(runs: Sequence[Run], recipe: str) -> Run | None:
+    """The extra run of the baseline that was evaluated, and ended, before its first step; None without one.
+
+    One a recipe, at one seed, has to be enough: a run of each replicate would cost as much as the loading of
+    all others. Loaded weights do not depend on the seed. Where some do (a random head, random adapters), one
+    seed's loss stands for all, and the cap of the band errs by a quarter of what they differ by.
+    """
+    return next((run for run in runs if (run.recipe, run.replicate, run.arm) == (recipe, 0, BEFORE)), None)
 
 
 def declared(recipe: Recipe, baseline: Arm, arm: Arm) -> tuple[str, ...]:
@@ -111,115 +128,103 @@ def _work(both: Sequence[tuple[Run, Run]], *, is_declared: bool) -> tuple[list[s
     return differing, tuple(unknown)
 
 
-def _first_losses(both: Sequence[tuple[Run, Run]]) -> list[str]:
-    """First losses that differ although the first batches are the same."""
-    found = []
-    for one, other in both:
-        before, after = one.first_loss, other.first_loss
-        is_same_batch = bool(one.batch_digests) and one.batch_digests == other.batch_digests
-        if not is_same_batch or before is None or after is None:
-            continue
-        allowed = max(_tolerance(one), _tolerance(other))
-        if not abs(after - before) <= allowed * abs(before):  # also where one is NaN
-            found.append(
-                f"same first batch, other first loss: {before:.4f} in the baseline, {after:.4f} in the arm"
-                f" (replicate {one.replicate}, tolerance {bound_text(allowed)})"
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """The question put to the held-out losses of one arm."""
+
+    recipe: Recipe
+    arm: str
+    declared_band: float
+    confidence: float
+    before: Run | None
+
+    def judged(self, both: Sequence[tuple[Run, Run]]) -> Parity:
+        """What keeps it from being asked, else two one-sided tests."""
+        evals = [(one, one.eval, other.eval) for one, other in both if one.eval and other.eval]
+
+        def of(state: State, reason: str) -> Parity:
+            confidence, n = self.confidence, len(evals)
+            return Parity(
+                self.recipe.name, self.arm, state, (reason,), self.declared_band, confidence=confidence, n=n
             )
-    return found[:1]
+
+        if not both:
+            return of("not measured", "no valid pair")
+        if all(one.outcome == "no trainer" for one, _ in both):
+            return of("not measured", "no trainer, so no held-out loss")
+        if self.recipe.eval is None:  # whatever a subject that measures itself may report of rows of its own
+            return of("not measured", "recipe has no eval rows")
+        if not evals:
+            return of("not measured", "no pair of runs has a held-out loss")
+        if len(evals) < len(both):  # those that are left would be a choice of the runs that did well
+            return of("undecided", f"held-out loss in {len(evals)} of {len(both)} pairs only")
+        if any((a.rows, a.tokens) != (b.rows, b.tokens) for _, a, b in evals):
+            return of("undecided", "held-out rows or tokens were not the same for both arms")
+        if not all(math.isfinite(a.loss) for _, a, _ in evals):
+            return of("undecided", "the baseline's held-out loss is not a number")
+        if not all(math.isfinite(b.loss) for _, _, b in evals):
+            return of("not equivalent", "the arm's held-out loss is not a number")
+        return self._tested(evals)
+
+    def _tested(self, evals: Sequence[tuple[Run, Eval, Eval]]) -> Parity:
+        """Two one-sided tests, where they may be made."""
+        after = [one.loss for _, one, _ in evals]
+        base_loss = fmean(after)
+        shares = [(other.loss - one.loss) / abs(base_loss) if base_loss else 0.0 for _, one, other in evals]
+        interval = t_interval(shares, self.confidence)
+        before_loss = self._before_loss(evals)
+        learned = None if before_loss is None else before_loss - base_loss
+        cap = math.inf if learned is None or not base_loss else LEARNED_SHARE * learned / abs(base_loss)
+        figures = Parity(
+            recipe=self.recipe.name,
+            arm=self.arm,
+            state="undecided",
+            reasons=(),
+            declared_band=self.declared_band,
+            band=min(self.declared_band, max(cap, 0.0)),
+            ratio=1 + fmean(shares),
+            low=None if interval is None else 1 + interval.low,
+            high=None if interval is None else 1 + interval.high,
+            confidence=self.confidence,
+            n=len(evals),
+            baseline_loss=base_loss,
+            arm_loss=fmean(other.loss for _, _, other in evals),
+            before_loss=before_loss,
+            learned=learned,
+            spread=stdev(after) if len(after) > 1 else None,
+        )
+        is_same = all(one.loss == other.loss for _, one, other in evals)
+        state, reason = _state(self.recipe, figures, self._why_unknown(), is_same=is_same)
+        is_unknown = state == "equivalent" and learned is None
+        warnings = ("held-out loss before training not known",) if is_unknown else ()
+        return replace(figures, state=state, reasons=(reason,), warnings=warnings)
+
+    def _before_loss(self, evals: Sequence[tuple[Run, Eval, Eval]]) -> float | None:
+        """Mean held-out loss that the baseline's runs began with, in nat; None where one does not know."""
+        starts = [self._start(run, end) for run, end, _ in evals]
+        known = [start for start in starts if start is not None and math.isfinite(start)]
+        return fmean(known) if len(known) == len(starts) else None
+
+    def _start(self, run: Run, end: Eval) -> float | None:
+        """The run's own word, else the extra run's on the same rows, else ln 2 by its first loss."""
+        if end.before is not None:
+            return end.before
+        began = self.before.eval if self.before else None
+        if began is not None and (began.rows, began.tokens) == (end.rows, end.tokens):
+            return began.loss
+        return LN_2 if starts_at_reference(run) else None
+
+    def _why_unknown(self) -> str:
+        if self.before is None:
+            return "no held-out loss before training"
+        if self.before.eval is None:
+            why = "; ".join(part for part in (self.before.reason, *self.before.warnings) if part)
+            return f"the run that was to end before training: {self.before.outcome}{why and f': {why}'}"
+        return "the run that ended before training was evaluated on other rows"
 
 
-def _tolerance(run: Run) -> float:
-    """Of the coarsest dtype that the run says it computed in; float32's where it does not say."""
-    used = {choice.name: choice.used for choice in run.choices}
-    said = used.get("parameter dtypes", "")
-    if "bfloat16" in said or used.get("bf16") == "True":
-        return FIRST_LOSS_TOLERANCE["bfloat16"]
-    if "float16" in said or used.get("fp16") == "True":
-        return FIRST_LOSS_TOLERANCE["float16"]
-    return FIRST_LOSS_TOLERANCE["float32"]
-
-
-def _reference_warnings(arm: str, both: Sequence[tuple[Run, Run]]) -> tuple[str, ...]:
-    losses = [
-        other.first_loss for _, other in both if _is_sigmoid_dpo(other) and other.first_loss is not None
-    ]
-    off = [loss for loss in losses if not abs(loss - LN_2) <= LN_2_TOLERANCE]
-    if not off:
-        return ()
-    return (f"{arm}: first DPO loss {off[0]:.4f}, not ln 2: the policy does not start at the reference",)
-
-
-def _is_sigmoid_dpo(run: Run) -> bool:
-    """Other DPO losses start elsewhere."""
-    kinds = [choice.used for choice in run.choices if choice.name == "loss_type"]
-    return run.is_dpo and all("sigmoid" in kind for kind in kinds)
-
-
-def _held_out(
-    recipe: Recipe, arm: str, both: Sequence[tuple[Run, Run]], declared_band: float, confidence: float
-) -> Parity:
-    def of(state: State, reason: str) -> Parity:
-        return Parity(recipe.name, arm, state, (reason,), declared_band, confidence=confidence, n=len(evals))
-
-    evals = [(one, one.eval, other.eval) for one, other in both if one.eval and other.eval]
-    if not both:
-        return of("not measured", "no valid pair")
-    if all(one.outcome == "no trainer" for one, _ in both):
-        return of("not measured", "no trainer, so no held-out loss")
-    if recipe.eval is None:  # whatever a subject that measures itself may report of rows of its own
-        return of("not measured", "recipe has no eval rows")
-    if not evals:
-        return of("not measured", "no pair of runs has a held-out loss")
-    if len(evals) < len(both):  # those that are left would be a choice of the runs that did well
-        return of("undecided", f"held-out loss in {len(evals)} of {len(both)} pairs only")
-    if any((a.rows, a.tokens) != (b.rows, b.tokens) for _, a, b in evals):
-        return of("undecided", "held-out rows or tokens were not the same for both arms")
-    if not all(math.isfinite(a.loss) for _, a, _ in evals):
-        return of("undecided", "the baseline's held-out loss is not a number")
-    if not all(math.isfinite(b.loss) for _, _, b in evals):
-        return of("not equivalent", "the arm's held-out loss is not a number")
-    return _tested(recipe, arm, evals, declared_band, confidence)
-
-
-def _tested(
-    recipe: Recipe,
-    arm: str,
-    evals: Sequence[tuple[Run, Eval, Eval]],
-    declared_band: float,
-    confidence: float,
-) -> Parity:
-    """Two one-sided tests, where they may be made."""
-    before = [one.loss for _, one, _ in evals]
-    base_loss = fmean(before)
-    shares = [(other.loss - one.loss) / abs(base_loss) if base_loss else 0.0 for _, one, other in evals]
-    interval = t_interval(shares, confidence)
-    learned = _learned(evals)
-    cap = math.inf if learned is None or not base_loss else LEARNED_SHARE * learned / abs(base_loss)
-    figures = Parity(
-        recipe=recipe.name,
-        arm=arm,
-        state="undecided",
-        reasons=(),
-        declared_band=declared_band,
-        band=min(declared_band, max(cap, 0.0)),
-        ratio=1 + fmean(shares),
-        low=None if interval is None else 1 + interval.low,
-        high=None if interval is None else 1 + interval.high,
-        confidence=confidence,
-        n=len(evals),
-        baseline_loss=base_loss,
-        arm_loss=fmean(other.loss for _, _, other in evals),
-        learned=learned,
-        spread=stdev(before) if len(before) > 1 else None,
-    )
-    is_same = all(one.loss == other.loss for _, one, other in evals)
-    state, reason = _state(recipe, figures, is_same=is_same)
-    warning = "held-out loss before training not known" if state == "equivalent" and learned is None else ""
-    return replace(figures, state=state, reasons=(reason,), warnings=(warning,) if warning else ())
-
-
-def _state(recipe: Recipe, figures: Parity, *, is_same: bool) -> tuple[State, str]:
-    """(state, reason), first that holds."""
+def _state(recipe: Recipe, figures: Parity, why_unknown: str, *, is_same: bool) -> tuple[State, str]:
+    """(state, reason), first that holds; `why_unknown` is why it is not known what the baseline learned."""
     low, high, band, learned, spread = (
         figures.low,
         figures.high,
@@ -234,25 +239,16 @@ def _state(recipe: Recipe, figures: Parity, *, is_same: bool) -> tuple[State, st
     # Equal to the bit while seeds differ: no band is needed, so neither is what would cap it.
     if is_same and (spread > 0 if learned is None else learned > spread):
         return "equivalent", "held-out losses equal in every pair"
-    if learned is None:
-        return "undecided", "what the baseline learns is not known (no held-out loss before training)"
-    if learned <= spread:
+    if learned is not None and learned <= spread:
         return "undecided", f"the baseline learns {learned:.4f} nat, its seeds differ by {spread:.4f}"
     ratio = interval_text((low + high) / 2, low, high, apart=(1 - band, 1 + band))
     measured, allowed = f"held-out loss {ratio} of the baseline's", f"the band of ±{bound_text(band)}"
+    if (
+        low > 1 + band or high < 1 - band
+    ):  # the band can only get narrower, so no need to know what was learned
+        return "not equivalent", f"{measured}, wholly outside {allowed}"
+    if learned is None:
+        return "undecided", f"what the baseline learns is not known ({why_unknown})"
     if 1 - band <= low and high <= 1 + band:
         return "equivalent", f"{measured}, inside {allowed}"
-    if low > 1 + band or high < 1 - band:
-        return "not equivalent", f"{measured}, wholly outside {allowed}"
     return "undecided", f"{measured}, neither inside nor outside {allowed}"
-
-
-def _learned(evals: Sequence[tuple[Run, Eval, Eval]]) -> float | None:
-    """Mean of what the baseline's runs learned, in nat; None where one does not know its loss before."""
-    gains = []
-    for run, end, _ in evals:
-        start = LN_2 if run.is_dpo and end.before is None else end.before
-        if start is None or not math.isfinite(start):
-            return None
-        gains.append(start - end.loss)
-    return fmean(gains)

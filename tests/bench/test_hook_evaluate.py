@@ -3,6 +3,9 @@
 import contextlib
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +27,10 @@ IGNORED = -100
 
 @pytest.fixture(scope="module")
 def tokenizer():
+    return tokenizer_of_words()
+
+
+def tokenizer_of_words():
     """A word is a token."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -192,8 +199,27 @@ def margin(model) -> float:
 def test_a_policy_that_is_its_reference_has_a_loss_of_ln_2(evaluated):
     model = tiny(1)
     found = evaluated(DPOTrainer(model=model, ref_model=model), PAIR)
-    assert (found["loss"], found["before"]) == (pytest.approx(math.log(2)), math.log(2))
+    assert found["loss"] == pytest.approx(math.log(2))
     assert (found["rows"], found["tokens"], found["reward_accuracy"]) == (1, 4 + 3, 0.0)
+
+
+def loaded_from(place: str, seed: int = 1):
+    """A model as if its weights had been loaded from there; other weights by now, for it was trained."""
+    model = tiny(seed)
+    model.config._name_or_path = place
+    return model
+
+
+@pytest.mark.parametrize(
+    ("policy", "reference", "before"),
+    [("base", "base", math.log(2)), ("base", "tuned", None), ("", "", None)],
+    ids=["same checkpoint", "another checkpoint", "made from nothing"],
+)
+def test_pairs_began_at_ln_2_where_policy_and_reference_came_from_one_checkpoint(
+    evaluated, policy, reference, before
+):
+    trainer = DPOTrainer(model=loaded_from(policy), ref_model=loaded_from(reference, 2))
+    assert evaluated(trainer, PAIR)["before"] == before
 
 
 def test_the_loss_of_a_pair_is_the_sigmoid_loss_of_its_margin_over_the_reference(evaluated):
@@ -219,6 +245,24 @@ def test_without_a_reference_model_the_base_below_the_adapters_is_the_reference(
     reward = DPOTrainer.beta * (margin(adapted) - margin(tiny(1)))
     found = evaluated(DPOTrainer(model=adapted, ref_model=None), PAIR)
     assert found["loss"] == pytest.approx(math.log(1 + math.exp(-reward)), rel=1e-4)
+    assert found["before"] == math.log(2)
+
+
+@ASKS_THE_OLD_NAME
+def test_adapters_that_did_not_start_at_zero_began_nobody_knows_where(evaluated):
+    adapted = with_adapter(tiny(1))
+    adapted.peft_config["default"].init_lora_weights = False
+    assert evaluated(DPOTrainer(model=adapted, ref_model=None), PAIR)["before"] is None
+    assert evaluated(SFTTrainer(model=adapted), {"text": "a b"})["before"] is None
+
+
+@ASKS_THE_OLD_NAME
+def test_a_copy_of_the_adapters_is_the_reference_that_the_policy_began_at(evaluated):
+    adapted = with_adapter(tiny(1))
+    adapted.add_adapter("ref", adapted.peft_config["default"])
+    found = evaluated(DPOTrainer(model=adapted, ref_model=None), PAIR)
+    assert found["before"] == math.log(2)
+    assert found["loss"] != pytest.approx(math.log(2))
 
 
 def test_a_reference_that_was_left_in_training_mode_drops_nothing(evaluated):
@@ -254,3 +298,54 @@ def test_a_model_is_put_back_to_training_where_its_evaluation_fails(evaluated):
     with pytest.raises(ValueError, match="it has"):
         evaluated(SFTTrainer(model=model), {"question": "a"})
     assert model.training
+
+
+BEFORE_TRAINING = """
+import atexit, json, sys
+from tests.bench.hook_modules import hook_module
+from tests.bench.test_hook_evaluate import SFTTrainer, tiny, tokenizer_of_words
+atexit.register(print, "the subject's own end")
+measure = hook_module("measure").Measure(json.loads(sys.argv[1]))
+trainer = SFTTrainer(model=tiny(1).train(), processing_class=tokenizer_of_words())
+print("what the subject printed", end="")
+try:
+    hook_module("evaluate").end_before_training(measure, trainer)
+finally:
+    print("trained")
+"""
+
+
+def ended_before_training(tmp_path, *rows: dict):
+    """(the ended process, its events) of a subject that comes to its training with these eval rows."""
+    path, events = tmp_path / "eval.jsonl", tmp_path / "events"
+    events.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {"events": str(events), "key": "00", "eval": str(path), "before": True}
+    process = subprocess.run(
+        [sys.executable, "-c", BEFORE_TRAINING, json.dumps(settings)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    [written] = events.iterdir()
+    return process, [json.loads(line) for line in written.read_text().splitlines()]
+
+
+def test_a_run_that_only_tells_the_loss_before_ends_well_and_at_once(tmp_path):
+    process, events = ended_before_training(tmp_path, {"text": "a b c d"})
+    assert (process.returncode, process.stdout) == (0, "what the subject printed"), process.stderr
+    [found] = [event for event in events if event["kind"] == "eval"]
+    expected, tokens = own_loss(tiny(1), ids("a b c d"))
+    assert found["loss"] == found["before"] == pytest.approx(expected)
+    assert (found["rows"], found["tokens"]) == (1, tokens)
+    assert [event["name"] for event in events if event["kind"] == "phase"] == ["prep", "eval", "prep"]
+    assert (events[-1]["kind"], events[-1]["steps"]) == ("end", 0)
+
+
+def test_a_loss_before_that_cannot_be_had_is_told_and_ends_the_run_as_well(tmp_path):
+    process, events = ended_before_training(tmp_path, {"question": "a"})
+    assert process.returncode == 0, process.stderr
+    [found] = [event for event in events if event["kind"] == "eval"]
+    assert "it has ['question']" in found["failed"]
+    assert events[-1]["kind"] == "end"

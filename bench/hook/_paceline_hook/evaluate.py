@@ -3,7 +3,8 @@
 One row a forward pass, unpacked, `use_cache=False`: no padding, and nothing that could attend across rows.
 SFT: mean nat per token, over all tokens of `messages` and `text` rows, over the completion of
 `prompt`/`completion` rows. DPO: sigmoid loss in nat per pair (Rafailov et al. 2023, eq. 7), with the
-trainer's beta against the trainer's reference. `before` is the loss of the model that training began with.
+trainer's beta against the trainer's reference. `before` is the loss of the model that training began with,
+where that can be had from the trained one; else a run of its own tells it (`end_before_training`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +30,27 @@ def evaluate(trainer: Any, path: str) -> dict[str, Any]:
     model = trainer.accelerator.unwrap_model(trainer.model)
     with torch.no_grad(), trainer.accelerator.autocast(), _evaluating(model):
         return _of_pairs(trainer, model, rows) if is_dpo(trainer) else _of_texts(trainer, model, rows)
+
+
+def end_before_training(measure: Any, trainer: Any) -> NoReturn:
+    """Evaluate the model that `trainer` is about to train, as `loss` and `before`, and end the process well.
+
+    For a run whose settings say `"before": true`; called at the entry to `Trainer.train`, so that what comes
+    before it is the subject's own. The process ends at once: nothing of the subject may run as if it had
+    trained, and none of its handlers may keep the process from ending.
+    """
+    measure.timeline.enter("eval")
+    try:
+        found = evaluate(trainer, measure.settings["eval"])
+        measure.write("eval", **{**found, "before": found["loss"]})
+    except Exception as error:
+        measure.write("eval", failed=f"{type(error).__name__}: {error}"[:500])
+    measure.timeline.leave("eval")
+    measure.end()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the subject may have closed or replaced it
+            stream.flush()
+    os._exit(0)
 
 
 @contextlib.contextmanager
@@ -86,7 +110,7 @@ def _of_pairs(trainer: Any, model: Any, rows: list[dict[str, Any]]) -> dict[str,
         "rows": len(rows),
         "tokens": sum(len(ids) for pair in pairs for ids, _ in pair),
         "loss": sum(losses) / len(losses),
-        "before": math.log(2),
+        "before": math.log(2) if _starts_at_reference(trainer, model) else None,
         "reward_accuracy": sum(reward > 0 for reward in rewards) / len(rewards),
     }
 
@@ -127,6 +151,24 @@ def _reference(trainer: Any, model: Any) -> Iterator[Any]:
             yield model
     else:
         raise ValueError("the trainer keeps no reference model to evaluate against")
+
+
+def _starts_at_reference(trainer: Any, model: Any) -> bool:
+    """Whether the policy began as what it is measured against; False where that cannot be seen any more.
+
+    The adapter "ref" is the copy that TRL makes of the policy's own before it trains.
+    """
+    reference = getattr(trainer, "ref_model", None)
+    if reference is None:
+        return "ref" in getattr(model, "peft_config", {}) or _starts_at_base(model)
+    is_adapted = bool(getattr(model, "peft_config", None))
+    ours, theirs = _checkpoint(model), _checkpoint(trainer.accelerator.unwrap_model(reference))
+    return bool(ours) and ours == theirs and (not is_adapted or _starts_at_base(model))
+
+
+def _checkpoint(model: Any) -> str:
+    """Where a model's weights were loaded from, "" for one that was made from nothing."""
+    return str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
 
 
 def _starts_at_base(model: Any) -> bool:
