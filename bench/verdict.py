@@ -9,24 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
-from bench.compare import CONFIDENCE, FEWEST_PAIRS, Comparison, t_interval
+from bench.compare import FEWEST_PAIRS, Comparison
 from bench.metrics import METRICS
 from bench.parity import Parity
+from bench.phases import PhaseLedger, phase_ledger, work_moved
 from bench.plan import Recipe
-from bench.run import JOB_PHASES, Phase, Run
+from bench.run import Run
 from bench.sample import Pair, outcomes_text, valid
 from bench.score import Score, Scored
-from bench.units import bound_text, value_text
+from bench.units import bound_text
 
 Outcome = Literal["PASS", "CONCERNS", "FAIL", "CANNOT TELL"]
 
 FAILED = ("crashed", "out of memory", "NaN", "timed out")
-UNSEEN: tuple[Phase, ...] = ("import", "load", "save", "other")
-"""Phases outside the job, where work can be moved out of sight."""
-MOVED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,16 @@ class RecipeEvidence:
         both = valid(self.pairs)
         has_no_trainer = bool(both) and all(one.outcome == "no trainer" for one, _ in both)
         return "end_to_end_s" if has_no_trainer else self.recipe.primary
+
+    @property
+    def ledger(self) -> PhaseLedger | None:
+        """Where the arm's seconds went; None where no pair trained."""
+        job = self.comparisons.get("job_tokens_per_s")
+        if job is None:
+            return None
+        return phase_ledger(
+            self.recipe, self.parity.arm, self.pairs, floor=job.floor, confidence=job.confidence
+        )
 
     def change(self, metric: str) -> str:
         """What is proven of a metric: better, worse, differs or none."""
@@ -122,27 +129,44 @@ def verdict_of(evidence: Evidence, caveat: str, warnings: Sequence[str] = ()) ->
 
 
 def _failed(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(told for here in evidence.recipes for told in (*_lost(here), *_trained_nothing(here)))
+
+
+def _lost(here: RecipeEvidence) -> Iterator[str]:
     """Counts where the baseline did not fail in the same replicate, and did well in some replicate."""
-    found = []
-    for here in evidence.recipes:
-        is_baseline_sound = any(pair.baseline and _is_usable(pair.baseline) for pair in here.pairs)
-        lost = [
-            pair.arm
-            for pair in here.pairs
-            if pair.arm
-            and pair.arm.outcome in FAILED
-            and (pair.baseline is None or pair.baseline.outcome not in FAILED)
-        ]
-        if lost and is_baseline_sound:
-            first = lost[0]
-            why = f" ({first.reason})" if first.reason else ""
-            found.append(f"{here.name}: {first.outcome} in {len(lost)} of {len(here.pairs)} replicates{why}")
-    return tuple(found)
+    is_baseline_sound = any(pair.baseline and _is_usable(pair.baseline) for pair in here.pairs)
+    lost = [
+        pair.arm
+        for pair in here.pairs
+        if pair.arm
+        and pair.arm.outcome in FAILED
+        and (pair.baseline is None or pair.baseline.outcome not in FAILED)
+    ]
+    if lost and is_baseline_sound:
+        yield f"{here.name}: {lost[0].outcome} in {_count(lost, here)}"
+
+
+def _trained_nothing(here: RecipeEvidence) -> Iterator[str]:
+    """A process that ends well without one optimizer step did not do its job, however fast it was."""
+    idle = [
+        pair.arm
+        for pair in here.pairs
+        if pair.arm and pair.arm.outcome == "no trainer" and pair.baseline and pair.baseline.outcome == "ok"
+    ]
+    if idle:
+        yield f"{here.name}: trained nothing where the baseline did in {_count(idle, here)}"
+
+
+def _count(lost: Sequence[Run], here: RecipeEvidence) -> str:
+    why = f" ({lost[0].reason})" if lost[0].reason else ""
+    return f"{len(lost)} of {len(here.pairs)} replicates{why}"
 
 
 def _not_equivalent(evidence: Evidence) -> tuple[str, ...]:
     found = []
-    for here in _in_state(evidence, "not equivalent"):
+    for here in evidence.recipes:
+        if here.parity.state != "not equivalent":
+            continue
         faster = [name for name in _throughputs(here) if here.change(name) == "better"]
         said = "; ".join(here.parity.reasons)
         if faster:
@@ -151,8 +175,18 @@ def _not_equivalent(evidence: Evidence) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _regressed(evidence: Evidence) -> tuple[str, ...]:
-    return evidence.sentences("REGRESSED")
+def _scored(score: Score) -> Callable[[Evidence], tuple[str, ...]]:
+    """Criteria of that score."""
+    return lambda evidence: evidence.sentences(score)
+
+
+def _equivalence(state: str) -> Callable[[Evidence], tuple[str, ...]]:
+    """Recipes in which the equivalence is in that state, with its reasons."""
+    return lambda evidence: tuple(
+        f"{here.name}: {'; '.join(here.parity.reasons)}"
+        for here in evidence.recipes
+        if here.parity.state == state
+    )
 
 
 def _too_few(evidence: Evidence) -> tuple[str, ...]:
@@ -166,49 +200,13 @@ def _too_few(evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def _equivalence_undecided(evidence: Evidence) -> tuple[str, ...]:
-    return tuple(f"{here.name}: {_why(here)}" for here in _in_state(evidence, "undecided"))
-
-
-def _not_measured(evidence: Evidence) -> tuple[str, ...]:
-    return evidence.sentences("NOT MEASURED")
-
-
-def _not_met(evidence: Evidence) -> tuple[str, ...]:
-    return evidence.sentences("NOT MET")
-
-
-def _equivalence_not_measured(evidence: Evidence) -> tuple[str, ...]:
-    return tuple(f"{here.name}: {_why(here)}" for here in _in_state(evidence, "not measured"))
-
-
 def _work_moved(evidence: Evidence) -> tuple[str, ...]:
-    return tuple(f"{here.name}: {said}" for here in evidence.recipes if (said := _moved(here)))
-
-
-def _moved(here: RecipeEvidence) -> str:
-    both = [pair for pair in valid(here.pairs) if pair[0].outcome == "ok"]
-    is_steady_better = here.change("tokens_per_s") == "better"
-    is_job_better = here.change("job_tokens_per_s") == "better"
-    if is_steady_better and not is_job_better:
-        job = here.comparisons.get("job_tokens_per_s")
-        grown = _grown(both, (*JOB_PHASES[:-1], *UNSEEN))
-        return (
-            f"tokens_per_s {here.comparisons['tokens_per_s'].text} is proven better, job_tokens_per_s"
-            f" {job.text if job else '-'} is not{f': {grown}' if grown else ''}"
-        )
-    if not is_job_better:
-        return ""
-    gained_s = fmean((one.job_s or 0.0) - (other.job_s or 0.0) for one, other in both)
-    hidden_s = [sum(_longer_s(one, other, phase) for phase in UNSEEN) for one, other in both]
-    interval = t_interval(hidden_s, CONFIDENCE)
-    # A point estimate alone would accuse every short run whose imports took a little longer by chance.
-    if gained_s <= 0 or interval is None or interval.low <= 0 or interval.mean < MOVED_SHARE * gained_s:
-        return ""
-    return (
-        f"of {value_text(gained_s, 's')} gained {value_text(interval.mean, 's')} reappear outside the job:"
-        f" {_grown(both, UNSEEN)}"
-    )
+    found = []
+    for here in evidence.recipes:
+        steady, job = here.comparisons.get("tokens_per_s"), here.comparisons.get("job_tokens_per_s")
+        if (ledger := here.ledger) and job and (said := work_moved(ledger, steady, job)):
+            found.append(f"{here.name}: {said}")
+    return tuple(found)
 
 
 def _unasked(evidence: Evidence) -> tuple[str, ...]:
@@ -275,12 +273,12 @@ def _all_met(evidence: Evidence) -> tuple[str, ...]:
 RULES: tuple[Rule, ...] = (
     Rule(1, "FAIL", "failed where the baseline did not", _failed),
     Rule(1, "FAIL", "not equivalent", _not_equivalent),
-    Rule(1, "FAIL", "regressed", _regressed),
+    Rule(1, "FAIL", "regressed", _scored("REGRESSED")),
     Rule(2, "CANNOT TELL", "too few valid pairs", _too_few),
-    Rule(2, "CANNOT TELL", "equivalence undecided", _equivalence_undecided),
-    Rule(2, "CANNOT TELL", "criterion not measured", _not_measured),
-    Rule(3, "CONCERNS", "criterion not met", _not_met),
-    Rule(3, "CONCERNS", "equivalence not measured", _equivalence_not_measured),
+    Rule(2, "CANNOT TELL", "equivalence undecided", _equivalence("undecided")),
+    Rule(2, "CANNOT TELL", "criterion not measured", _scored("NOT MEASURED")),
+    Rule(3, "CONCERNS", "criterion not met", _scored("NOT MET")),
+    Rule(3, "CONCERNS", "equivalence not measured", _equivalence("not measured")),
     Rule(3, "CONCERNS", "work moved, not saved", _work_moved),
     Rule(3, "CONCERNS", "worse where nobody asked", _unasked),
     Rule(3, "CONCERNS", "arms differ in more than they declare", _environment),
@@ -294,26 +292,7 @@ def _is_usable(run: Run) -> bool:
     return run.outcome in ("ok", "no trainer")
 
 
-def _in_state(evidence: Evidence, state: str) -> list[RecipeEvidence]:
-    return [here for here in evidence.recipes if here.parity.state == state]
-
-
-def _why(here: RecipeEvidence) -> str:
-    return "; ".join(here.parity.reasons)
-
-
 def _throughputs(here: RecipeEvidence) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys((here.primary, "job_tokens_per_s", "tokens_per_s", "rows_per_s", "end_to_end_s"))
     )
-
-
-def _longer_s(one: Run, other: Run, phase: Phase) -> float:
-    return other.phases_s.get(phase, 0.0) - one.phases_s.get(phase, 0.0)
-
-
-def _grown(both: Sequence[tuple[Run, Run]], phases: Sequence[Phase]) -> str:
-    """`reference +2.70 s, prep +0.30 s`: the phases that took longer, the longest first."""
-    longer = {phase: fmean(_longer_s(one, other, phase) for one, other in both) for phase in phases}
-    grown = sorted(((seconds, phase) for phase, seconds in longer.items() if seconds > 0), reverse=True)
-    return ", ".join(f"{phase} +{value_text(seconds, 's')}" for seconds, phase in grown[:3])
