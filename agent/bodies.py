@@ -162,6 +162,7 @@ def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
         ],
         arms=plan.arms,
         environment=environment_lines(result),
+        noise=result.noise_lines,
         history=[]
         if "lists" in cuts
         else [

@@ -109,18 +109,29 @@ def noise(
     repo: Repo = Path(),
     replicates: Annotated[int, typer.Option(metavar="N", help="Pairs of fresh processes.")] = 6,
     param: Param = None,
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="lockstep|abba", help="Arms against each other, or one by one.")
+]
 ) -> None:
     """Measure a commit against itself: how noisy this machine is, for `bench`, `plan` and the agent."""
     from agent.noise_command import NoiseRequest, noise_here
 
-    request = NoiseRequest(recipes=recipes, baseline=baseline, params=param or (), replicates=replicates)
+    request = NoiseRequest(
+        recipes=recipes,
+        baseline=baseline,
+        params=param or (),
+        replicates=replicates,
+        engine=engine_named(engine),
+    )
     raise typer.Exit(noise_here(request, repo))
 
 
 @app.command(epilog="Example: paceline plan sft --effect 5% --price 2.49")
+    engine: EngineName = "lockstep",
 def plan(
     recipes: Recipes,
     effect: Annotated[str, typer.Option(metavar="PERCENT", help="The effect to be shown, as in 5%.")],
+    from agent.planning import engine_named
     power: Annotated[float, typer.Option(metavar="SHARE", help="The wanted chance to show it.")] = 0.9,
     price: Annotated[float | None, typer.Option(metavar="AMOUNT", help="Price of a GPU-hour.")] = None,
     repo: Repo = Path(),
@@ -129,14 +140,23 @@ def plan(
     """Say how many replicates an effect needs on this machine, how long they take and what they cost."""
     from agent.plan_command import PlanRequest, plan_here
 
-    request = PlanRequest(recipes=recipes, effect=effect, power=power, price=price, params=param or ())
+    request = PlanRequest(
+        recipes=recipes,
+        effect=effect,
+        power=power,
+        price=price,
+        params=param or (),
+        engine=engine_named(engine),
+    )
     typer.echo(plan_here(request, repo), nl=False)
 
 
 @app.command(epilog="Example: paceline target ./target && cd target && paceline bench sft ...")
+    engine: EngineName = "lockstep",
 def target(path: Annotated[Path, typer.Argument(metavar="PATH", help="A new or empty folder.")]) -> None:
     """Write a small fine-tuning repository, with its commits, to try Paceline on."""
     from agent.target import write_target
+    from agent.planning import engine_named
 
     commits = write_target(path)
     typer.echo(f"{path}: baseline {commits.baseline[:12]}, optimized {commits.optimized[:12]}")

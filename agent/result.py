@@ -1,7 +1,8 @@
 """The result of a job folder, computed from its raw runs, and its JSON form (schema 1, docs/json.md).
 
-Reads `plan.json`, `host.json`, `exit.json` and `runs/`; the stored `result.json` is never read to compute
-anything. The same folder gives the same text, which is what `paceline verify` rests on.
+Reads `plan.json`, `host.json`, `floors.json`, `forecast.json`, `exit.json` and `runs/`; the stored
+`result.json` is never read to compute anything. The same folder gives the same text, which is what
+`paceline verify` rests on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import Comparison
+from bench.epochs import EpochCost, epoch_costs
 from bench.judge import Judgement, judge
+from bench.phases import PhaseLedger, phase_ledgers
 from bench.plan import Plan
 from bench.record import read_runs
 from bench.run import Run
@@ -25,6 +28,8 @@ from pods.paths import JobPaths
 from agent.errors import TaskError
 
 SCHEMA = 1
+from agent.floors import Floor, floor_lines, floors_of, read_floors
+from agent.forecast import Forecast, error_lines, read_forecasts
 RESULT = "result.json"
 REPORT = "report.md"
 HOST = "host.json"
@@ -34,7 +39,8 @@ HOST = "host.json"
 class Result:
     """`host` is what the runs were made on; `ended` how the job ended, None where it has not.
 
-    `environments` are the installed packages by digest, `history` commits and changed files by arm.
+    `environments` are the installed packages by digest, `history` commits and changed files by arm. `floors`
+    and `forecasts` are what was known of the machine's noise when the job was prepared.
     """
 
     folder: Path
@@ -48,11 +54,36 @@ class Result:
     history: Mapping[str, Any]
 
     @property
+    floors: tuple[Floor, ...] | None = None
+    forecasts: tuple[Forecast, ...] = ()
     def device(self) -> str:
         return str(self.host.get("device", ""))
 
 
 def result_of(folder: Path) -> Result:
+    @property
+    def judged_runs(self) -> tuple[Run, ...]:
+        """Those up to the look at which everything was decided; all where there was none."""
+        look = self.judgement.look
+        return tuple(run for run in self.runs if look is None or run.replicate <= look)
+
+    @property
+    def ledgers(self) -> tuple[PhaseLedger, ...]:
+        return phase_ledgers(self.plan, self.judged_runs, self.judgement.comparisons)
+
+    @property
+    def epochs(self) -> tuple[EpochCost, ...]:
+        return epoch_costs(self.plan, self.judged_runs, self.judgement.comparisons)
+
+    @property
+    def noise_lines(self) -> tuple[str, ...]:
+        """What is known of the machine's noise, with its age, and how far the forecast from it was off."""
+        plan, runs = self.plan, self.runs
+        return (
+            *floor_lines(self.floors, plan, runs, self.ended),
+            *error_lines(self.forecasts, plan, runs, self.judgement, self.ended),
+        )
+
     """Raises TaskError where the folder is no job folder, or its plan is not the one it was made for."""
     paths = JobPaths(folder)
     if not paths.plan.is_file() or not paths.job.is_file():
@@ -67,7 +98,8 @@ def result_of(folder: Path) -> Result:
         raise TaskError(f"{paths.plan} was changed: its hash is {plan.hash[:12]}, the job's is {meant[:12]}")
     host = _json_of(folder / HOST) or {}
     error = (_json_of(paths.runs / "error.json") or {}).get("text", "")
-    judgement = judge(plan, runs, device=str(host.get("device", "")))
+    floors = read_floors(folder)
+    judgement = judge(plan, runs, floors=floors_of(floors, plan, runs), device=str(host.get("device", "")))
     return Result(
         folder=folder,
         plan=plan,
@@ -80,6 +112,8 @@ def result_of(folder: Path) -> Result:
         history=_json_of(paths.runs / "history.json") or {},
     )
 
+        floors=floors,
+        forecasts=read_forecasts(folder),
 
 def _json_of(path: Path) -> dict[str, Any] | None:
     try:
