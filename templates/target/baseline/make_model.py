@@ -36,8 +36,8 @@ def make_model(vocab_size):
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=vocab_size,
-        hidden_size=192,
-        intermediate_size=768,
+        hidden_size=128,
+        intermediate_size=512,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
