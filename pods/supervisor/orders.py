@@ -1,7 +1,8 @@
 """What an owner is told while it works, on its standard input: one word a line, each answered by a JSON line.
 
-`stop` and `go` stop and continue the tree, `timeout` ends it as one that has used up its time. The end of
-the input means nothing: an owner ends with its parent, not with a pipe.
+`stop` and `go` stop and continue the tree, `timeout` ends it as one that has used up its time. A tree that is
+being ended already is neither stopped nor timed out: it would take longer, or be told to have ended otherwise
+than it did. The end of the input means nothing: an owner ends with its parent, not with a pipe.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ INPUT, ANSWERS = 0, 1
 
 
 class Orders:
-    def __init__(self, time_out: Callable[[], None]) -> None:
+    def __init__(self, is_ending: Callable[[], bool], time_out: Callable[[], None]) -> None:
+        self._is_ending = is_ending
         self._time_out = time_out
         self._rest = b""
         os.set_blocking(INPUT, False)
@@ -35,7 +37,7 @@ class Orders:
 
     def _carry_out(self, word: bytes) -> None:
         if word == b"stop":
-            answer = {"stopped": tree.stop()}
+            answer = {"stopped": 0 if self._is_ending() else tree.stop()}
         elif word == b"go":
             answer = {"going": tree.go_on()}
         elif word == b"timeout":

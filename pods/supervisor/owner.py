@@ -79,7 +79,7 @@ class _Owner:
         self.output = Output(order.log, order.log_limit_b)
         self.poller = select.poll()
         self.poller.register(signals.descriptor, select.POLLIN)
-        self.orders = Orders(self._time_out) if order.has_orders else None
+        self.orders = Orders(self._is_ending, self._time_out) if order.has_orders else None
         if self.orders is not None:
             self.poller.register(INPUT, select.POLLIN)
         self.pipe: int | None = None
@@ -238,9 +238,12 @@ class _Owner:
         elif self.order.ends_orphans:
             self._end_orphans(now)
 
+    def _is_ending(self) -> bool:
+        return self.ending is not None or self.wait_status is not None
+
     def _time_out(self) -> None:
-        self.is_timed_out = True
-        if self.ending is None:
+        if not self._is_ending():
+            self.is_timed_out = True
             self._end_all(time.monotonic())
 
     def _end_all(self, now: float) -> None:

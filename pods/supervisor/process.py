@@ -21,6 +21,7 @@ PR_SET_CHILD_SUBREAPER = 36
 STUCK_S = 30.0
 """A process that outlives KILL by this long hangs in the kernel; it is reported, not waited for."""
 
+_STANDING: tuple[list[bytes], ...] = ([b"T"], [b"t"], [b"Z"], [b"X"], [])
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -39,7 +40,6 @@ class Stat:
     process: Process
     parent: int
     is_gone: bool
-    is_stopped: bool = False
 
 
 def prctl(option: int, value: int) -> None:
@@ -54,13 +54,29 @@ def boot_id() -> str:
 
 
 def stat_of(pid: int) -> Stat | None:
-    try:
-        raw = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    fields = _fields_of(str(pid))
+    if not fields:
         return None
-    fields = raw[raw.rindex(b")") + 2 :].split()
     is_gone = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1  # the leader of live threads may be a zombie
-    return Stat(Process(pid, int(fields[19])), int(fields[1]), is_gone, fields[0] in (b"T", b"t"))
+    return Stat(Process(pid, int(fields[19])), int(fields[1]), is_gone)
+
+
+def _fields_of(place: str) -> list[bytes]:
+    """The fields of a process or thread in /proc from the third on, its state; [] where it is gone.
+
+    Without `Path`: walks of /proc are what stopping a tree costs, and this halves them.
+    """
+    try:
+        descriptor = os.open(f"/proc/{place}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        raw = os.read(descriptor, 4096)
+    except OSError:  # it ended meanwhile
+        return []
+    finally:
+        os.close(descriptor)
+    return raw[raw.rindex(b")") + 2 :].split()
 
 
 def process_of(pid: int) -> Process | None:
@@ -110,10 +126,13 @@ def children() -> set[Process]:
     return {one for one in map(process_of, map(int, listed.split())) if one is not None}
 
 
-def is_running(process: Process) -> bool:
-    """Whether it lives and does not stand still (stopped by a signal, or traced)."""
-    stat = stat_of(process.pid)
-    return stat is not None and stat.process == process and not stat.is_gone and not stat.is_stopped
+def stands_still(pid: int) -> bool:
+    """Whether none of its threads runs: each is stopped by a signal, traced, or has ended."""
+    try:
+        with os.scandir(f"/proc/{pid}/task") as threads:
+            return all(_fields_of(f"{pid}/task/{thread.name}")[:1] in _STANDING for thread in threads)
+    except OSError:
+        return True
 
 
 def living_below(roots: Iterable[int]) -> set[Process]:
