@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench import tables
 from bench.plan import Recipe, written
 from bench.tables import Table
+from bench.units import bound_text
 
 from agent.result import Result
 
@@ -44,18 +45,25 @@ def report_text(result: Result) -> str:
         criteria=tables.criteria_table(judgement),
         parities=tables.parity_table(judgement),
         recipes=recipes,
+        confidence=bound_text(judgement.confidence),
+        equivalence=", ".join(dict.fromkeys(bound_text(p.confidence) for p in judgement.parities)),
+        engines=dict.fromkeys(run.engine for run in result.runs),
         warnings=dict.fromkeys(text for verdict in judgement.arms.values() for text in verdict.warnings),
     )
 
 
 def recipe_details(result: Result, recipe: Recipe) -> dict[str, Any]:
     """What stands below a recipe's table of metrics, in the report and in the comment."""
-    plan, runs = result.plan, result.runs
+    plan, runs = result.plan, result.judged_runs
+    ledgers = [one for one in result.ledgers if one.recipe == recipe.name]
     return {
         "name": recipe.name,
-        "phases": tables.phase_table(recipe, plan, runs),
+        "phases": tables.phase_table(recipe, plan, runs, ledgers),
+        "ledgers": ledgers,
+        "cache": recipe.cache,
+        "epochs": tables.epoch_table(recipe, result.epochs),
         "choices": tables.choice_table(recipe, plan, runs),
-        "runs": tables.run_table(recipe, runs),
+        "runs": tables.run_table(recipe, result.runs),
     }
 
 

@@ -26,10 +26,10 @@ from bench.verdict import ArmVerdict
 from pods.paths import JobPaths
 
 from agent.errors import TaskError
-
-SCHEMA = 1
 from agent.floors import Floor, floor_lines, floors_of, read_floors
 from agent.forecast import Forecast, error_lines, read_forecasts
+
+SCHEMA = 1
 RESULT = "result.json"
 REPORT = "report.md"
 HOST = "host.json"
@@ -52,15 +52,13 @@ class Result:
     error: str
     environments: Mapping[str, Any]
     history: Mapping[str, Any]
-
-    @property
     floors: tuple[Floor, ...] | None = None
     forecasts: tuple[Forecast, ...] = ()
+
+    @property
     def device(self) -> str:
         return str(self.host.get("device", ""))
 
-
-def result_of(folder: Path) -> Result:
     @property
     def judged_runs(self) -> tuple[Run, ...]:
         """Those up to the look at which everything was decided; all where there was none."""
@@ -84,6 +82,8 @@ def result_of(folder: Path) -> Result:
             *error_lines(self.forecasts, plan, runs, self.judgement, self.ended),
         )
 
+
+def result_of(folder: Path) -> Result:
     """Raises TaskError where the folder is no job folder, or its plan is not the one it was made for."""
     paths = JobPaths(folder)
     if not paths.plan.is_file() or not paths.job.is_file():
@@ -110,10 +110,10 @@ def result_of(folder: Path) -> Result:
         error=error,
         environments=_json_of(paths.runs / "environments.json") or {},
         history=_json_of(paths.runs / "history.json") or {},
-    )
-
         floors=floors,
         forecasts=read_forecasts(folder),
+    )
+
 
 def _json_of(path: Path) -> dict[str, Any] | None:
     try:
@@ -145,6 +145,8 @@ def document_of(result: Result) -> dict[str, Any]:
         "primaries": [_scored(scored) for scored in judgement.primaries],
         "equivalence": [asdict(parity) for parity in judgement.parities],
         "runs": [_run(run) for run in result.runs],
+        "phases": [asdict(ledger) for ledger in result.ledgers],
+        "epochs": [asdict(cost) for cost in result.epochs],
         "host": dict(result.host),
         "ended": result.ended.get("outcome") if result.ended else None,
         "error": result.error or None,

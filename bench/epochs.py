@@ -1,9 +1,9 @@
 """What a process costs once, what each epoch costs, and from how many epochs on an arm pays.
 
 Per recipe and arm, over the valid pairs that trained. Once: everything outside the loop but our evaluation,
-and what the first step takes beyond a steady one. An epoch: its steps at the steady pace. So many epochs pay
-where the interval of the difference of the totals lies wholly below zero, beyond the floor; asked of every
-number, that is Fieller's interval (1954) of the number at which both arms cost the same.
+and what the first step takes beyond a steady one. An epoch: its share of the rest. So many epochs pay where
+the interval of the difference of the totals lies wholly below zero, beyond the floor; asked of every number,
+that is Fieller's interval (1954) of the number at which both arms cost the same.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ def _cost(run: Run, epochs: float | None) -> _Cost | None:
     """None for a run without a steady step."""
     if not epochs or run.steps is None or run.steps < 2:
         return None
-    steps_s = run.phases_s.get("train", 0.0) / (run.steps - 1) * run.steps
+    train_s = run.phases_s.get("train", 0.0)
+    steps_s = train_s + min(run.phases_s.get("first", 0.0), train_s / (run.steps - 1))
     spent_s = sum(run.phases_s.get(phase, 0.0) for phase in PHASES if phase != "eval")
     rows = None if run.rows is None else run.rows / epochs
     return _Cost(spent_s - steps_s, steps_s / epochs, epochs, rows)

@@ -6,16 +6,18 @@ aligns. A value that did not vary between replicates stands without an interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from bench.compare import Comparison
+from bench.epochs import EpochCost
 from bench.judge import Judgement
 from bench.metrics import BY_NAME
+from bench.phases import SHORTEST_S, PhaseLedger
 from bench.plan import Plan, Recipe
-from bench.run import PHASES, Run
-from bench.units import interval_text, value_text
+from bench.run import JOB_PHASES, PHASES, Phase, Run
+from bench.units import bound_text, interval_text, value_text
 
 SHOWN = (
     "job_tokens_per_s",
@@ -41,7 +43,8 @@ SHOWN = (
     "steps",
 )
 """In the order of the table. Seconds of phases have a table of their own."""
-UNPROVEN = "~"
+UNPROVEN, NOTHING = "~", "-"
+WHOLE = "whole process"
 SMALLEST, LARGEST = 0.05, 20.0
 """An interval that reaches further says nothing that its figures would make clearer."""
 
@@ -103,18 +106,71 @@ def ratio_text(comparison: Comparison) -> str:
     return f"{UNPROVEN} {text[text.index('[') :]}"
 
 
-def phase_table(recipe: Recipe, plan: Plan, runs: Sequence[Run]) -> Table:
-    """Mean seconds of each phase by arm, over the runs that ended well; they sum to the whole process."""
+def phase_table(recipe: Recipe, plan: Plan, runs: Sequence[Run], ledgers: Sequence[PhaseLedger]) -> Table:
+    """A row a phase: mean seconds of each arm over its runs that ended well, and the arm's change over pairs.
+
+    The phases sum to the whole process, so their means are arithmetic.
+    """
+    arms = [arm.name for arm in plan.arms_of(recipe)]
     ended = [run for run in runs if run.recipe == recipe.name and run.outcome in ("ok", "no trainer")]
-    phases = [name for name in PHASES if any(run.phases_s.get(name, 0.0) >= 0.0005 for run in ended)]
+    found = {ledger.arm: ledger for ledger in ledgers if ledger.recipe == recipe.name}
+    header = ["", *arms[:1], *(text for arm in arms[1:] for text in (arm, _difference(found.get(arm), arm)))]
     rows = []
-    for arm in plan.arms_of(recipe):
-        ours = [run for run in ended if run.arm == arm.name]
-        if ours:
-            means = [fmean(run.phases_s.get(name, 0.0) for run in ours) for name in phases]
-            walls = [run.wall_s for run in ours if run.wall_s is not None]
-            rows.append((arm.name, *(f"{mean:.2f}" for mean in means), f"{fmean(walls):.2f}"))
-    return Table("Seconds by phase", ("", *phases, "whole process"), tuple(rows))
+    for name, phases in (*((phase, (phase,)) for phase in PHASES), ("job", JOB_PHASES), (WHOLE, PHASES)):
+        means = {arm: _mean_s([run for run in ended if run.arm == arm], phases) for arm in arms}
+        if max((mean or 0.0 for mean in means.values()), default=0.0) < SHORTEST_S:
+            continue
+        row = [name]
+        for arm in arms:
+            row.append(NOTHING if (mean := means[arm]) is None else f"{mean:.2f}")
+            row += [_change_text(found.get(arm), name)] if arm != arms[0] else []
+        rows.append(tuple(row))
+    return Table(
+        f"Seconds by phase, arithmetic means{_intervals(found.values())}", tuple(header), tuple(rows)
+    )
+
+
+def _mean_s(runs: Sequence[Run], phases: Sequence[Phase]) -> float | None:
+    return fmean(sum(run.phases_s.get(phase, 0.0) for phase in phases) for run in runs) if runs else None
+
+
+def _difference(ledger: PhaseLedger | EpochCost | None, arm: str) -> str:
+    return f"{arm} - baseline" + (f", n = {ledger.n}" if ledger else "")
+
+
+def _change_text(ledger: PhaseLedger | None, name: str) -> str:
+    changes = {change.name: change for change in ledger.changes} if ledger else {}
+    return changes[name].text if name in changes else NOTHING
+
+
+def _intervals(found: Iterable[PhaseLedger | EpochCost]) -> str:
+    """Which intervals stand beside the differences."""
+    confidences = dict.fromkeys(bound_text(one.confidence) for one in found if one.n > 1)
+    return f" (differences: {', '.join(confidences)} intervals)" if confidences else ""
+
+
+def epoch_table(recipe: Recipe, costs: Sequence[EpochCost]) -> Table:
+    """A row an arm: seconds paid once, seconds of an epoch, and from how many epochs on it pays."""
+    found = [cost for cost in costs if cost.recipe == recipe.name]
+    if not found:
+        return Table("Cost of an epoch", (), ())
+    first = found[0]
+    unit = "an epoch" if first.is_epoch else "a run"
+    header = ("", "once", "once - baseline", unit, f"{unit} - baseline", "n", "pays")
+    rows = [("baseline", f"{first.once.baseline_s:.2f}", "", f"{first.epoch.baseline_s:.2f}", "", "", "")]
+    for cost in found:
+        once, epoch = cost.once, cost.epoch
+        figures = (f"{once.arm_s:.2f}", once.text, f"{epoch.arm_s:.2f}", epoch.text)
+        rows.append((cost.arm, *figures, str(cost.n), cost.pays))
+    return Table(f"{_span(first)}, arithmetic means{_intervals(found)}", header, tuple(rows))
+
+
+def _span(cost: EpochCost) -> str:
+    rows = "" if cost.rows is None else f" of {cost.rows:,.0f} rows"
+    once = "Seconds paid once (all but steps and our evaluation)"
+    if not cost.is_epoch:
+        return f"{once} and by run{rows} (the number of epochs is not known)"
+    return f"{once} and by epoch{rows} (measured over {cost.epochs:g})"
 
 
 def run_table(recipe: Recipe, runs: Sequence[Run]) -> Table:

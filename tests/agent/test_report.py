@@ -205,8 +205,8 @@ def test_a_report_of_hostile_text_has_the_headings_of_any_report(hostile):
 def test_a_report_of_hostile_text_keeps_the_columns_of_its_tables(hostile):
     widths = {line.count("|") - 1 for line in hostile.splitlines() if line.startswith("|:")}
     kinds = [token.type for token in MARKDOWN.parse(hostile)]
-    assert kinds.count("table_open") == 6
-    assert widths == {4, 6, 9}
+    assert kinds.count("table_open") == 7
+    assert widths == {4, 6, 7, 9}
 
 
 def golden_job(folder):
@@ -249,3 +249,60 @@ def test_the_parameters_of_an_arm_are_printed_as_they_are_typed(tmp_path):
     arms = (*ARMS, Arm("packing", "b" * 40, {"packing": True}))
     plan = made_plan(recipes=(replace(SFT, params={"packing": False}),), arms=arms)
     assert "packing = true" in report_text(result_of(write_job(tmp_path / "job", plan)))
+
+
+def report_of(folder, plan=None, raws=None) -> str:
+    return report_text(result_of(write_job(folder / "job", plan, raws)))
+
+
+def test_the_confidence_that_was_used_is_the_one_that_is_printed(tmp_path):
+    text = report_of(tmp_path / "fixed")
+    assert "ratios with their 95 % interval:" in text and "with a 95 % t interval" in text
+    assert "equivalence is tested with a 90 % interval" in text
+    stricter = report_of(tmp_path / "looks", made_plan(looks=(3, 5), replicates=5))
+    assert "5 replicates at most, looked at after 3, 5, judged after 3" in stricter
+    assert "ratios with their 98.5 % interval:" in stricter and "with a 98.5 % t interval" in stricter
+    assert "(differences: 98.5 % intervals)" in stricter
+    assert "equivalence is tested with a 97 % interval" in stricter
+    assert "95 %" not in stricter and "90 %" not in stricter
+
+
+def test_every_table_of_means_says_which_means_they_are(tmp_path):
+    text = report_of(tmp_path)
+    assert [line.split(" ")[0] for line in text.splitlines() if line.endswith(":") and "means" in line] == [
+        "Geometric",
+        "Seconds",
+        "Seconds",
+    ]
+    assert text.count("arithmetic means (") == 2
+
+
+def packing_job(folder):
+    """Packing that is new costs half a second of preparation and saves one of training."""
+
+    def raw(arm, replicate, used, train_s, prep_s):
+        choice = {"kind": "choice", "name": "packing", "requested": "", "used": used, "why": ""}
+        _, _, imported, load, *events = events_of(train_s, replicate)
+        later = [
+            {**event, **{key: event[key] + prep_s for key in ("begin", "end", "at") if key in event}}
+            for event in events
+        ]
+        later[0]["begin"] -= prep_s  # the preparation begins as early, and ends later
+        lines, end = lines_of([START, choice, imported, load, *later]), 18.0 + train_s + prep_s
+        return made_raw(arm, replicate, events=lines, owner=owner_record(end=end))
+
+    before = {("baseline", r): raw("baseline", r, "False", 2.0, 0.0) for r in (1, 2, 3)}
+    after = {("optimized", r): raw("optimized", r, "True", 1.0, 0.5) for r in (1, 2, 3)}
+    return write_job(folder / "job", raws=before | after)
+
+
+def test_work_that_left_the_loop_is_said_below_the_phases(tmp_path):
+    lines = report_text(result_of(packing_job(tmp_path))).splitlines()
+    moved = "packing moved into preparation: 0.50 s before training, train got 1.00 s shorter"
+    assert f"- optimized: {moved} (n = 3)" in lines
+
+
+@pytest.mark.parametrize(("cache", "said"), [("cold", "caches were cold"), ("warm", "caches were warm")])
+def test_the_report_says_which_caches_were_measured(tmp_path, cache, said):
+    plan = made_plan(recipes=(replace(SFT, cache=cache),))
+    assert f"- {said}: " in report_of(tmp_path, plan)

@@ -63,6 +63,15 @@ def test_a_first_step_that_takes_longer_is_paid_once():
     assert (found.once.change_s, found.epoch.change_s) == pytest.approx((5.0, 0.0))
 
 
+def test_a_first_step_that_is_shorter_than_the_others_is_a_step():
+    made = [
+        Pair(p.replicate, p.baseline, replace(p.arm, phases_s={**p.arm.phases_s, "first": 0.4}))
+        for p in pairs()
+    ]
+    found = cost(made)
+    assert (found.once.change_s, found.epoch.change_s) == pytest.approx((0.0, -0.2))
+
+
 def test_our_own_evaluation_is_in_no_cost():
     made = [
         Pair(p.replicate, p.baseline, replace(p.arm, phases_s={**p.arm.phases_s, "eval": 60.0}))

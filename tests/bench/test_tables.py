@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from bench.epochs import epoch_costs
 from bench.judge import judge
+from bench.phases import phase_ledgers
 from bench.plan import Arm
 from bench.run import Choice
 from bench.tables import (
     choice_table,
     criteria_table,
+    epoch_table,
     metric_table,
     parity_table,
     phase_table,
@@ -95,39 +98,105 @@ def test_a_ratio_that_could_not_be_made_is_a_dash():
     assert ratio_text(replace(comparison, ratio=None)) == "-"
 
 
-def test_mean_seconds_of_the_phases_sum_to_the_whole_process():
-    [row, _] = phase_table(SFT, made_plan(), same("baseline", "optimized")).rows
-    assert row == ("baseline", "4.00", "1.00", "1.00", "1.00", "8.00", "1.00", "0.50", "0.50", "17.00")
+def phases(runs, plan=None):
+    plan = plan or made_plan()
+    ledgers = phase_ledgers(plan, runs, judge(plan, runs).comparisons)
+    return phase_table(SFT, plan, runs, ledgers)
 
 
-def test_a_phase_that_no_run_spent_time_in_has_no_column():
-    header = phase_table(SFT, made_plan(), same("baseline")).header
-    assert header == (
-        "",
-        "import",
-        "load",
-        "prep",
-        "first",
-        "train",
-        "eval",
-        "save",
-        "other",
-        "whole process",
-    )
+def of_baseline(table) -> dict[str, str]:
+    return {row[0]: row[1] for row in table.rows}
+
+
+def test_mean_seconds_of_the_phases_sum_to_job_and_whole_process():
+    assert of_baseline(phases(same("baseline", "optimized"))) == {
+        "import": "4.00",
+        "load": "1.00",
+        "prep": "1.00",
+        "first": "1.00",
+        "train": "8.00",
+        "eval": "1.00",
+        "save": "0.50",
+        "other": "0.50",
+        "job": "10.00",
+        "whole process": "17.00",
+    }
+
+
+def test_means_of_phases_are_arithmetic_and_the_title_says_so():
+    # 4 and 9 s: 6.5, where the geometric mean would be 6.
+    runs = [made_run("baseline", 1), made_run("baseline", 2, phases_s={"import": 9.0})]
+    assert of_baseline(phases(runs))["import"] == "6.50"
+    assert phases(runs).title == "Seconds by phase, arithmetic means"
+
+
+def test_each_arm_stands_with_its_change_the_number_of_pairs_and_the_interval():
+    runs = [
+        *same("baseline"),
+        *(made_run("optimized", r, phases_s={"train": 5.0 + 0.1 * (r - 2)}) for r in (1, 2, 3)),
+    ]
+    table = phases(runs)
+    assert table.header == ("", "baseline", "optimized", "optimized - baseline, n = 3")
+    assert table.title.endswith("(differences: 95 % intervals)")
+    [train] = [row for row in table.rows if row[0] == "train"]
+    assert train == ("train", "8.00", "5.00", "-3.00 [-3.25, -2.75]")
+
+
+def test_stricter_looks_are_named_by_their_confidence():
+    assert "98.5 % intervals" in phases(made_runs(), made_plan(looks=(3, 5), replicates=5)).title
+
+
+def test_a_phase_that_no_run_spent_time_in_has_no_row():
+    assert "reference" not in of_baseline(phases(same("baseline")))
 
 
 def test_phases_of_runs_that_went_wrong_do_not_count():
     runs = changed(same("baseline", "optimized"), "optimized", lost)
-    assert [row[0] for row in phase_table(SFT, made_plan(), runs).rows] == ["baseline"]
+    assert {row[2:] for row in phases(runs).rows} == {("-", "-")}
 
 
 def test_a_process_without_a_trainer_has_phases():
     runs = [without_trainer(run) for run in same("baseline")]
-    assert phase_table(SFT, made_plan(), runs).rows == (("baseline", "17.00", "17.00"),)
+    assert of_baseline(phases(runs)) == {"import": "17.00", "whole process": "17.00"}
+
+
+def epochs(runs, plan=None):
+    plan = plan or made_plan()
+    return epoch_table(SFT, epoch_costs(plan, runs, judge(plan, runs).comparisons))
+
+
+TWO = (Choice("num_train_epochs", "2", "2"),)
+
+
+def nine_steps(arm, **phases_s):
+    """9 steps of 1 s: 9 s of steps, 4.5 s an epoch; 7 s once."""
+    return [made_run(arm, r, steps=9, choices=TWO, phases_s=phases_s) for r in (1, 2, 3)]
+
+
+def test_what_an_epoch_costs_has_a_row_an_arm_and_says_from_when_it_pays():
+    table = epochs(
+        [*nine_steps("baseline"), *nine_steps("optimized", **{"import": 6.0}, train=4.0, first=0.5)]
+    )
+    assert table.rows == (
+        ("baseline", "7.00", "", "4.50", "", "", ""),
+        ("optimized", "9.00", "+2.00", "2.25", "-2.25", "3", "from the first"),
+    )
+    assert table.header == ("", "once", "once - baseline", "an epoch", "an epoch - baseline", "n", "pays")
+    assert "by epoch of 32 rows (measured over 2), arithmetic means" in table.title
+
+
+def test_a_run_stands_for_an_epoch_where_their_number_is_not_known():
+    table = epochs([replace(run, choices=()) for run in (*nine_steps("baseline"), *nine_steps("optimized"))])
+    assert "by run of 64 rows (the number of epochs is not known)" in table.title
+    assert table.header[3:5] == ("a run", "a run - baseline")
+
+
+def test_without_a_cost_the_table_has_no_row():
+    assert epochs(same("baseline")).rows == ()
 
 
 def test_no_run_is_no_row():
-    assert phase_table(SFT, made_plan(), []).rows == ()
+    assert phase_table(SFT, made_plan(), [], []).rows == ()
     assert run_table(SFT, []).rows == ()
 
 
