@@ -154,8 +154,8 @@ class _HeldOut:
             return of("not measured", "no trainer, so no held-out loss")
         if self.recipe.eval is None:  # whatever a subject that measures itself may report of rows of its own
             return of("not measured", "recipe has no eval rows")
-        if not evals:
-            return of("not measured", "no pair of runs has a held-out loss")
+        if not any(one.eval for one, _ in both):
+            return of("not measured", "no run of the baseline has a held-out loss")
         if len(evals) < len(both):  # those that are left would be a choice of the runs that did well
             return of("undecided", f"held-out loss in {len(evals)} of {len(both)} pairs only")
         if any((a.rows, a.tokens) != (b.rows, b.tokens) for _, a, b in evals):

@@ -265,6 +265,18 @@ def test_a_copy_of_the_adapters_is_the_reference_that_the_policy_began_at(evalua
     assert found["loss"] != pytest.approx(math.log(2))
 
 
+def test_a_policy_that_was_its_own_reference_is_held_against_the_weights_it_was_loaded_with(
+    evaluated, tmp_path
+):
+    tiny(2).save_pretrained(tmp_path / "base")
+    policy = transformers.Qwen2ForCausalLM.from_pretrained(tmp_path / "base")
+    policy.load_state_dict(tiny(1).state_dict())  # trained away from them
+    found = evaluated(DPOTrainer(model=policy, ref_model=None, precompute_ref_logps=True), PAIR)
+    reward = DPOTrainer.beta * (margin(tiny(1)) - margin(tiny(2)))
+    assert found["loss"] == pytest.approx(math.log(1 + math.exp(-reward)), rel=1e-4)
+    assert found["before"] == math.log(2)
+
+
 def test_a_reference_that_was_left_in_training_mode_drops_nothing(evaluated):
     torch.manual_seed(0)
     trainer = DPOTrainer(model=tiny(1), ref_model=tiny(2).train())

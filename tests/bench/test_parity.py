@@ -183,6 +183,16 @@ def test_an_evaluation_that_failed_in_one_arm_is_no_choice_of_the_others():
     assert judged(pairs).state == "undecided"
 
 
+def test_an_arm_whose_evaluation_always_fails_is_not_let_off():
+    found = judged(with_arm(eval=None))
+    assert (found.state, found.reasons) == ("undecided", ("held-out loss in 0 of 3 pairs only",))
+
+
+def test_without_a_held_out_loss_of_the_baseline_it_is_not_measured():
+    found = judged(with_none())
+    assert (found.state, found.reasons) == ("not measured", ("no run of the baseline has a held-out loss",))
+
+
 def test_a_held_out_loss_that_is_not_a_number_is_not_equivalent():
     assert judged(held_out((2.0, 2.0), (2.1, math.nan), (1.9, 1.9))).state == "not equivalent"
 

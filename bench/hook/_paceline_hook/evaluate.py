@@ -149,8 +149,22 @@ def _reference(trainer: Any, model: Any) -> Iterator[Any]:
     elif hasattr(model, "disable_adapter"):
         with model.disable_adapter():
             yield model
+    elif _is_precomputed(trainer) and _checkpoint(model):
+        with _evaluating(_loaded_anew(model)) as network:
+            yield network
     else:
         raise ValueError("the trainer keeps no reference model to evaluate against")
+
+
+def _is_precomputed(trainer: Any) -> bool:
+    """Then the reference was the policy itself, before it trained, and is gone."""
+    return bool(getattr(trainer, "precompute_ref_logps", False))
+
+
+def _loaded_anew(model: Any) -> Any:
+    """The weights that the model was loaded with, once more, on its device."""
+    own = next(model.parameters())
+    return type(model).from_pretrained(_checkpoint(model), dtype=own.dtype).to(own.device)
 
 
 def _starts_at_reference(trainer: Any, model: Any) -> bool:
@@ -160,7 +174,9 @@ def _starts_at_reference(trainer: Any, model: Any) -> bool:
     """
     reference = getattr(trainer, "ref_model", None)
     if reference is None:
-        return "ref" in getattr(model, "peft_config", {}) or _starts_at_base(model)
+        is_copied = "ref" in getattr(model, "peft_config", {})
+        is_itself = _is_precomputed(trainer) and not getattr(model, "peft_config", None)
+        return is_copied or is_itself or _starts_at_base(model)
     is_adapted = bool(getattr(model, "peft_config", None))
     ours, theirs = _checkpoint(model), _checkpoint(trainer.accelerator.unwrap_model(reference))
     return bool(ours) and ours == theirs and (not is_adapted or _starts_at_base(model))
