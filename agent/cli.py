@@ -40,6 +40,13 @@ def bench(
         list[str] | None,
         typer.Option(metavar="NAME=REV,key=value", help="A further arm: a commit and parameter values."),
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE,VALUE", help="Arms for the values; several are multiplied out."),
+    ] = None,
+    sweep_on: Annotated[
+        str, typer.Option(metavar="baseline|optimized", help="The commit that sweeps are made of.")
+    ] = "optimized",
     replicates: Annotated[
         str, typer.Option(metavar="N|auto", help="Fresh processes of each arm; auto: until it is decided.")
     ] = "auto",
@@ -61,6 +68,8 @@ def bench(
         baseline=baseline,
         optimized=optimized,
         arms=arm or (),
+        sweeps=sweep or (),
+        sweep_on=sweep_on,
         replicates=replicates_named(replicates),
         requires=require or (),
         engine=engine_named(engine),
@@ -100,6 +109,9 @@ Param = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="A parameter of the baseline, where not default."),
 ]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="lockstep|abba", help="Arms against each other, or one by one.")
+]
 
 
 @app.command(epilog="Example: paceline noise sft --baseline main --replicates 6")
@@ -109,12 +121,11 @@ def noise(
     repo: Repo = Path(),
     replicates: Annotated[int, typer.Option(metavar="N", help="Pairs of fresh processes.")] = 6,
     param: Param = None,
-EngineName = Annotated[
-    str, typer.Option("--engine", metavar="lockstep|abba", help="Arms against each other, or one by one.")
-]
+    engine: EngineName = "lockstep",
 ) -> None:
     """Measure a commit against itself: how noisy this machine is, for `bench`, `plan` and the agent."""
     from agent.noise_command import NoiseRequest, noise_here
+    from agent.planning import engine_named
 
     request = NoiseRequest(
         recipes=recipes,
@@ -127,18 +138,18 @@ EngineName = Annotated[
 
 
 @app.command(epilog="Example: paceline plan sft --effect 5% --price 2.49")
-    engine: EngineName = "lockstep",
 def plan(
     recipes: Recipes,
     effect: Annotated[str, typer.Option(metavar="PERCENT", help="The effect to be shown, as in 5%.")],
-    from agent.planning import engine_named
     power: Annotated[float, typer.Option(metavar="SHARE", help="The wanted chance to show it.")] = 0.9,
     price: Annotated[float | None, typer.Option(metavar="AMOUNT", help="Price of a GPU-hour.")] = None,
     repo: Repo = Path(),
     param: Param = None,
+    engine: EngineName = "lockstep",
 ) -> None:
     """Say how many replicates an effect needs on this machine, how long they take and what they cost."""
     from agent.plan_command import PlanRequest, plan_here
+    from agent.planning import engine_named
 
     request = PlanRequest(
         recipes=recipes,
@@ -151,12 +162,59 @@ def plan(
     typer.echo(plan_here(request, repo), nl=False)
 
 
+@app.command(epilog="Example: paceline attribute sft --baseline main --optimized faster --replicates 5")
+def attribute(
+    what: Annotated[
+        list[str], typer.Argument(metavar="RECIPE...|FOLDER", help="Recipes, or the folder of such a job.")
+    ],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="REV", help="The commit before the first change.")
+    ] = None,
+    optimized: Annotated[str | None, typer.Option(metavar="REV", help="The commit with all changes.")] = None,
+    repo: Repo = Path(),
+    replicates: Annotated[int, typer.Option(metavar="N", help="Fresh processes of each arm.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure what each change of a range contributes; of a job folder, show it again."""
+    from agent.attribute_command import Range, attribute_here, show_attribution
+
+    if baseline and optimized:
+        asked = Range(recipes=what, baseline=baseline, optimized=optimized, replicates=replicates)
+        raise typer.Exit(attribute_here(asked, repo, as_json=as_json))
+    if baseline or optimized or len(what) != 1:
+        raise TaskError("attribute takes recipes with --baseline and --optimized, or one job folder")
+    show_attribution(Path(what[0]), as_json=as_json)
+
+
+@app.command(
+    epilog="Example: paceline bisect sft --good v1 --bad main --metric job_tokens_per_s --threshold 0.95"
+)
+def bisect(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe of paceline.toml.")],
+    good: Annotated[str, typer.Option(metavar="REV", help="A commit from before it got worse.")],
+    bad: Annotated[str, typer.Option(metavar="REV", help="A commit that is worse.")],
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What got worse; else the recipe's primary metric.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(metavar="RATIO", help="Worse than this ratio to the good commit; else 5 % worse."),
+    ] = None,
+    repo: Repo = Path(),
+    replicates: Annotated[int, typer.Option(metavar="N", help="At most so many a commit.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Find the first commit that made a metric worse, with as many repeats as the noise asks for."""
+    from agent.bisect_command import Bisection, bisect_here
+
+    asked = Bisection(recipe, good, bad, metric=metric, threshold=threshold, replicates=replicates)
+    raise typer.Exit(bisect_here(asked, repo, as_json=as_json))
+
+
 @app.command(epilog="Example: paceline target ./target && cd target && paceline bench sft ...")
-    engine: EngineName = "lockstep",
 def target(path: Annotated[Path, typer.Argument(metavar="PATH", help="A new or empty folder.")]) -> None:
     """Write a small fine-tuning repository, with its commits, to try Paceline on."""
     from agent.target import write_target
-    from agent.planning import engine_named
 
     commits = write_target(path)
     typer.echo(f"{path}: baseline {commits.baseline[:12]}, optimized {commits.optimized[:12]}")
