@@ -154,7 +154,7 @@ def floor_lines(
             why = (
                 "measured with another engine or other installed packages"
                 if is_other
-                else f"fewer than {FEWEST_FOR_FLOOR} replicates of {title} stored"
+                else f"fewer than {FEWEST_FOR_FLOOR} fitting replicates of {title} stored"
             )
             yield f"{head}: unknown ({why}); paceline noise {recipe.name} measures it"
             continue

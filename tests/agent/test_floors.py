@@ -207,7 +207,7 @@ def test_an_age_reads_as_a_person_would_say_it(begun, told):
 
 def test_the_report_says_why_a_floor_is_unknown(tmp_path):
     assert lines(job(tmp_path)) == [
-        "- A/A floor of sft on this machine: unknown (fewer than 6 replicates of tokens/s of the job stored);"
+        "- A/A floor of sft on this machine: unknown (fewer than 6 fitting replicates of tokens/s of the job stored);"
         " paceline noise sft measures it"
     ]
     [line] = lines(job(tmp_path, {**FLOOR, "engine": "lockstep"}))

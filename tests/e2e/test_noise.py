@@ -86,7 +86,7 @@ def test_the_agent_uses_the_floor_that_was_measured_on_its_machine(life):
     life.start_agent()
     life.until_verdict(number)
     results = next(c["body"] for c in life.comments(number) if c["body"].startswith("<!-- epm:results"))
-    assert "- A/A floor of sleep on this machine: unknown (fewer than 6 replicates of tokens/s of" in results
+    assert "- A/A floor of sleep on this machine: unknown (fewer than 6 fitting replicates of tokens/s of" in results
     [job] = life.jobs()
     floors = json.loads((job / "floors.json").read_text())["floors"]
     assert [(one["metric"], one["n"]) for one in floors if one["metric"] == "end_to_end_s"] == [

@@ -80,7 +80,7 @@ def test_many_processes_add_at_once_and_a_reader_never_sees_half_a_record(machin
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"\x00\xff\n" * 50, b"[1]", b'"text"', b"[" * 100_000, b" " * (1 << 20) + b"{}"],
+    [b"", b"{", b"\x00\xff\n" * 50, b"[1]", b'"text"', b"[" * 100_000, b"{}" + b" " * (1 << 20)],
     ids=["empty", "half", "bytes", "list", "text", "deep", "long"],
 )
 def test_a_file_that_is_no_record_is_passed_over_and_named(machine: Path, folder: Path, data: bytes) -> None:
