@@ -47,7 +47,7 @@ def report_text(result: Result) -> str:
         recipes=recipes,
         confidence=bound_text(judgement.confidence),
         equivalence=", ".join(dict.fromkeys(bound_text(p.confidence) for p in judgement.parities)),
-        engines=dict.fromkeys(run.engine for run in result.runs),
+        engines={run.engine for run in result.runs if run.replicate},  # not of the extra run before training
         warnings=dict.fromkeys(text for verdict in judgement.arms.values() for text in verdict.warnings),
     )
 
