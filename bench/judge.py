@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bench.compare import Comparison, compare, holm
 from bench.metrics import METRICS, Metric
-from bench.parity import Parity, parity
+from bench.parity import Parity, before_of, parity
 from bench.plan import Arm, Criterion, Plan, Recipe
 from bench.run import Run
 from bench.sample import Pair, outcomes_text, pairs_of, typical, valid
@@ -142,7 +142,13 @@ class _Judging:
                     pairs=pairs,
                     comparisons={comparison.metric: comparison for comparison in compared},
                     parity=parity(
-                        recipe, baseline, arm, pairs, plan.loss_band, confidence=levels.equivalence
+                        recipe,
+                        baseline,
+                        arm,
+                        pairs,
+                        plan.loss_band,
+                        confidence=levels.equivalence,
+                        before=before_of(runs, recipe.name),
                     ),
                 )
             )

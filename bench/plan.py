@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 SCHEMA = 1
 BASELINE = "baseline"
+BEFORE = "before"
+"""The arm of one extra run a recipe, as replicate 0: the baseline's held-out loss before it is trained."""
 DEFAULT_LOSS_BAND = 0.02
 GIVEN = ("python", "seed", "out", "worktree", "driver")
 """Placeholders that the worker fills in; recipes cannot declare parameters of these names."""
@@ -142,13 +144,15 @@ class Plan:
     def rounds(self) -> Iterator[tuple[int, Recipe, tuple[Arm, ...]]]:
         """(replicate, recipe, arms in their running order), replicate by replicate.
 
-        The order of the arms is reversed in every second replicate, so that drift cancels: with two arms
-        two replicates are one block A B B A.
+        With two arms two replicates are one block A B B A, so that drift cancels. Every second block is
+        mirrored, B A A B: in A B B A after A B B A a replicate ends as the next one begins, with the same arm
+        at nearly the same moment, so that their effects go together and a t interval is too narrow
+        (simulated: docs/measurement.md). With more arms the order is reversed where B would come first.
         """
         for replicate in range(1, self.replicates + 1):
             for recipe in self.recipes:
                 arms = self.arms_of(recipe)
-                yield replicate, recipe, arms if replicate % 2 else tuple(reversed(arms))
+                yield replicate, recipe, arms if replicate % 4 < 2 else tuple(reversed(arms))
 
     def to_dict(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -88,7 +88,8 @@ def _may_still_be_equivalent(here: RecipeEvidence) -> bool:
     found = here.parity
     if found.state != "undecided" or not here.recipe.is_seeded:
         return False
-    if found.learned is None or found.low is None or found.high is None or found.band is None:
+    if found.low is None or found.high is None or found.band is None:
         return False
     is_inside = 1 - found.band <= found.low and found.high <= 1 + found.band
-    return not is_inside or found.learned <= (found.spread or 0.0)
+    learns_little = found.learned is not None and found.learned <= (found.spread or 0.0)
+    return learns_little or not is_inside

@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plan import GIVEN, Arm, Criterion, Need, Plan, Recipe, canonical, command_of, digest_of, written
+from bench.plan import (
+    GIVEN,
+    Arm,
+    Change,
+    Criterion,
+    Need,
+    Plan,
+    Recipe,
+    canonical,
+    command_of,
+    digest_of,
+    written,
+)
 
 RECIPE = Recipe(
     "sft",
@@ -20,6 +32,7 @@ RECIPE = Recipe(
 )
 ARMS = (Arm("baseline", "a" * 40), Arm("optimized", "b" * 40, {"packing": True}), Arm("more", "c" * 40))
 CRITERION = Criterion("sft:step_s<=0.9", "sft", "step_s", "<=", 0.9, "optimized")
+CHANGE = Change("C", ("c" * 40, "d" * 40))
 PLAN = Plan("target", "t" * 64, (RECIPE,), ARMS, replicates=4, criteria=(CRITERION,))
 OTHER = {
     "name": "x",
@@ -54,7 +67,11 @@ OTHER = {
     "base_seed": 1001,
     "criteria": (),
     "loss_band": 0.03,
-    "engine": "lockstep",
+    "engine": "abba",
+    "looks": (3, 5),
+    "reverts": ("e" * 40,),
+    "changes": (Change("D", ("e" * 40, "f" * 40)),),
+    "commits": ("e" * 40,),
 }
 
 
@@ -76,6 +93,7 @@ def variants() -> list:
         "Recipe": (RECIPE, with_recipe),
         "Need": (RECIPE.need, lambda need: with_recipe(replace(RECIPE, need=need))),
         "Arm": (ARMS[0], lambda arm: replace(PLAN, arms=(arm, *ARMS[1:]))),
+        "Change": (CHANGE, lambda change: replace(PLAN, changes=(change,))),
         "Criterion": (CRITERION, lambda criterion: replace(PLAN, criteria=(criterion,))),
     }
     return [
@@ -138,13 +156,13 @@ def test_a_digest_is_that_of_the_canonical_form():
     assert digest_of({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
-def test_the_order_of_arms_is_reversed_in_every_second_replicate():
+def test_the_order_of_arms_is_reversed_in_two_of_four_replicates():
     orders = [(replicate, [arm.name for arm in arms]) for replicate, _, arms in PLAN.rounds()]
     assert orders == [
         (1, ["baseline", "optimized", "more"]),
         (2, ["more", "optimized", "baseline"]),
-        (3, ["baseline", "optimized", "more"]),
-        (4, ["more", "optimized", "baseline"]),
+        (3, ["more", "optimized", "baseline"]),
+        (4, ["baseline", "optimized", "more"]),
     ]
 
 
@@ -158,9 +176,9 @@ def test_rounds_go_replicate_by_replicate_through_all_recipes():
     ]
 
 
-def test_two_arms_over_two_replicates_are_one_block_abba():
-    plan = replace(PLAN, arms=ARMS[:2], replicates=2)
-    assert "".join(arm.name[0] for _, _, arms in plan.rounds() for arm in arms) == "boob"
+def test_two_arms_over_four_replicates_are_a_block_abba_and_its_mirror():
+    plan = replace(PLAN, arms=ARMS[:2], replicates=4)
+    assert "".join(arm.name[0] for _, _, arms in plan.rounds() for arm in arms) == "boobobbo"
 
 
 def test_an_arm_takes_part_where_the_recipe_has_all_its_parameters():
