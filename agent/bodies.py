@@ -18,7 +18,7 @@ from bench.tables import Table
 
 from agent.follow import duration_text
 from agent.ledger import State
-from agent.report import environment_of_templates, escaped, in_code, recipe_details
+from agent.report import environment_of_templates, escaped, how_it_was_measured, in_code, recipe_details
 from agent.result import Result
 from agent.situation import Progress
 from agent.task import Problems, Task
@@ -98,12 +98,20 @@ def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
     runs = sum(len(arms) for _, _, arms in plan.rounds())
     lines = [f"{arm.name}: `{arm.commit[:12]}`{_params(arm.params)}" for arm in plan.arms]
     lines += [f"recipes: {', '.join(recipe.name for recipe in plan.recipes)}"]
-    lines += [f"{plan.replicates} replicates, {runs} runs, at most {_limit(plan)}"]
+    most = f"up to {runs}" if plan.looks else str(runs)
+    lines += [f"{_replicates(plan)}, {most} runs, at most {_limit(plan)}"]
     lines += [f"criterion: `{criterion.text}` ({criterion.arm})" for criterion in plan.criteria]
     if task is not None and task.changes:
         kept = f", {_counted(len(task.unchanged), 'thing')} that must not change" if task.unchanged else ""
         lines += [f"{_counted(len(task.changes), 'change')} listed{kept}"]
     return (*lines, f"plan `{state.plan[:12]}`")
+
+
+def _replicates(plan: Plan) -> str:
+    if not plan.looks:
+        return _counted(plan.replicates, "replicate")
+    *early, last = map(str, plan.looks)
+    return f"as many replicates as are needed (looked at after {', '.join(early)} and {last})"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -151,7 +159,7 @@ def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
     }
     return _rendered(
         "comments/results.md.j2",
-        plan=plan,
+        **how_it_was_measured(result),
         cuts=cuts,
         recipes=[
             {
@@ -231,9 +239,12 @@ def deviations(result: Result) -> tuple[str, ...]:
         for run in result.runs
         if run.outcome not in ("ok", "no trainer")
     ]
-    planned = sum(len(arms) for _, _, arms in result.plan.rounds())
-    if len(result.runs) < planned:
-        found.append(f"{planned - len(result.runs)} of {planned} planned runs were not made")
+    last = result.judgement.look or result.plan.replicates  # behind a look that decides nothing is owed
+    planned = sum(len(arms) for replicate, _, arms in result.plan.rounds() if replicate <= last)
+    found += [f"{arm} was not measured: {why}" for arm, why in result.not_measured.items()]
+    made = sum(0 < run.replicate <= last for run in result.runs)
+    if made < planned:
+        found.append(f"{planned - made} of {planned} planned runs were not made")
     return tuple(found)
 
 

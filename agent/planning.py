@@ -15,7 +15,18 @@ from typing import Protocol, cast, get_args
 
 from bench.attribute import attribution_arms
 from bench.metrics import near_miss
-from bench.plan import BASELINE, DEFAULT_LOSS_BAND, Arm, Change, Engine, Plan, Recipe, Value, digest_of
+from bench.plan import (
+    BASELINE,
+    BEFORE,
+    DEFAULT_LOSS_BAND,
+    Arm,
+    Change,
+    Engine,
+    Plan,
+    Recipe,
+    Value,
+    digest_of,
+)
 from bench.score import CriterionError, check_arms, parse_criterion
 from bench.sequential import LOOKS
 
@@ -142,6 +153,8 @@ def _arms(request: Request, recipes: Sequence[Recipe], repository: Source) -> tu
     arms = [*_first_arms(request, repository)]
     for text in request.arms:
         name, revision, values = _split(text)
+        if name == BEFORE:
+            raise TaskError(f"--arm {text!r}: {BEFORE!r} is the name of a run of our own")
         if name in {arm.name for arm in arms}:
             raise TaskError(f"--arm {text!r}: there is an arm {name!r} already")
         commit = repository.commit_of(given.get(revision, revision))

@@ -40,16 +40,25 @@ def report_text(result: Result) -> str:
     template = environment_of_templates().get_template("report.md.j2")
     return template.render(
         result=result,
-        plan=plan,
-        judgement=judgement,
+        **how_it_was_measured(result),
         criteria=tables.criteria_table(judgement),
         parities=tables.parity_table(judgement),
         recipes=recipes,
-        confidence=bound_text(judgement.confidence),
-        equivalence=", ".join(dict.fromkeys(bound_text(p.confidence) for p in judgement.parities)),
-        engines={run.engine for run in result.runs if run.replicate},  # not of the extra run before training
         warnings=dict.fromkeys(text for verdict in judgement.arms.values() for text in verdict.warnings),
     )
+
+
+def how_it_was_measured(result: Result) -> dict[str, Any]:
+    """What `how.md.j2` needs, in the report and in the comment."""
+    judgement = result.judgement
+    return {
+        "plan": result.plan,
+        "judgement": judgement,
+        "confidence": bound_text(judgement.confidence),
+        "equivalence": ", ".join(dict.fromkeys(bound_text(p.confidence) for p in judgement.parities)),
+        # Not of the extra run before training.
+        "engines": {run.engine for run in result.runs if run.replicate},
+    }
 
 
 def recipe_details(result: Result, recipe: Recipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ HOST = "host.json"
 class Result:
     """`host` is what the runs were made on; `ended` how the job ended, None where it has not.
 
-    `environments` are the installed packages by digest, `history` commits and changed files by arm. `floors`
+    `environments` are the installed packages by digest, `history` commits and changed files by arm,
+    `not_measured` the arms that could not be made, each with one line why. `floors`
     and `forecasts` are what was known of the machine's noise when the job was prepared.
     """
 
@@ -52,6 +53,7 @@ class Result:
     error: str
     environments: Mapping[str, Any]
     history: Mapping[str, Any]
+    not_measured: Mapping[str, str] = field(default_factory=dict)
     floors: tuple[Floor, ...] | None = None
     forecasts: tuple[Forecast, ...] = ()
 
@@ -110,6 +112,7 @@ def result_of(folder: Path) -> Result:
         error=error,
         environments=_json_of(paths.runs / "environments.json") or {},
         history=_json_of(paths.runs / "history.json") or {},
+        not_measured=_json_of(paths.runs / "not_measured.json") or {},
         floors=floors,
         forecasts=read_forecasts(folder),
     )

@@ -101,11 +101,13 @@ def _job(folder: Path) -> list[str]:
 
 def _raw_files(result: Result) -> Iterator[str]:
     measured = {(run.recipe, run.replicate, run.arm) for run in result.runs}
+    last = result.judgement.look or result.plan.replicates  # a job may end at the look that decides
     for replicate, recipe, arms in result.plan.rounds():
         for arm in arms:
             place = _place(recipe.name, replicate, arm.name)
             is_missing = (recipe.name, replicate, arm.name) not in measured
-            if is_missing and (_has_finished(result) or (result.folder / place).exists()):
+            is_owed = _has_finished(result) and replicate <= last and arm.name not in result.not_measured
+            if is_missing and (is_owed or (result.folder / place).exists()):
                 yield f"{place}/exit.json: missing"
     for run in result.runs:
         place = _place(run.recipe, run.replicate, run.arm)

@@ -6,13 +6,16 @@ says inside has to lie within the owner's clock and follow from itself; otherwis
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from bench import windows
 from bench.events import Events
+from bench.plan import BEFORE
 from bench.run import Outcome, Phase
 
 CLOCK_SLACK_S = 0.05
@@ -31,6 +34,11 @@ def outcome_of(
         return "crashed", f"did not start: {owner['not_started']}"
     if owner["cancelled"]:
         return "cancelled", "ended by request"
+    if record.get("touched"):
+        return (
+            "tainted",
+            f"files that are not the run's were changed while it lasted: {_some(record['touched'])}",
+        )
     if owner["timed_out"]:
         return "timed out", _how_far(events)
     if events.fault in ("tampered", "foreign schema", "malformed"):
@@ -42,8 +50,12 @@ def outcome_of(
     if events.fault == "cut" or (not events.of("end") and record["events"] != "own"):
         return "tainted", f"events cut off: {events.why or 'no end line'}"
     if not events.of("step"):
-        return "no trainer", "no optimizer step of a transformers or TRL trainer was seen"
-    unlike = itertools.chain(_contradictions(owner, events), windows.contradictions(record, events))
+        return _without_step(record, events)
+    unlike = itertools.chain(
+        _contradictions(owner, events),
+        windows.contradictions(record, events),
+        _unmade(events, is_hooks=record["events"] != "own"),
+    )
     contradiction = next(unlike, None)
     if contradiction:
         return "tainted", contradiction
@@ -53,6 +65,23 @@ def outcome_of(
     if bad:
         return "NaN", f"loss is {bad['loss']} at step {bad['n']}"
     return "ok", ""
+
+
+def _without_step(record: Mapping[str, Any], events: Events) -> tuple[Outcome, str]:
+    """A run that only looks at the model before it is trained is made to end there."""
+    evaluation = events.last("eval")
+    if record["arm"] == BEFORE and evaluation and "loss" in evaluation:
+        return "ok", ""
+    return "no trainer", "no optimizer step of a transformers or TRL trainer was seen"
+
+
+def as_kept(events: Events, data: bytes, record: Mapping[str, Any]) -> Events:
+    """The events that were read from `data`, tampered where that is not what the worker kept of the run."""
+    kept = record["files"].get("events.jsonl")
+    is_kept = hashlib.sha256(data).hexdigest() == kept if kept or data else True
+    if is_kept or events.fault is not None:
+        return events
+    return replace(events, fault="tampered", why="the file is not the one that the worker kept")
 
 
 def _failed(
@@ -107,6 +136,33 @@ def _contradictions(owner: Mapping[str, Any], events: Events) -> Iterator[str]:
     total = events.last("end")
     if total and total.get("steps") not in (None, len(steps)):
         yield f"the end counts {total['steps']} steps, there are {len(steps)}"
+
+
+def _unmade(events: Events, *, is_hooks: bool) -> Iterator[str]:
+    """Steps that no batch went through, and batches that cannot be: what it takes to claim work undone.
+
+    The hook writes a line for each batch that the trainer's `training_step` is called with; a subject that
+    writes its own events need not.
+    """
+    steps, batches = events.of("step"), events.of("batch")
+    trained = {batch["step"] for batch in batches}
+    for step in steps:
+        if is_hooks and step["n"] not in trained:
+            yield f"no batch went through step {step['n']}"
+    for batch in batches:
+        if not 1 <= batch["step"] <= len(steps):
+            yield f"a batch is of step {batch['step']}, there are {len(steps)}"
+        padded = batch.get("padded")
+        for name in ("real", "supervised"):
+            count = batch.get(name)
+            if padded is not None and count is not None and count > padded:
+                yield f"a batch of step {batch['step']} holds {count} {name} tokens in {padded} positions"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first three, and how many more."""
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + rest
 
 
 def is_finite(loss: object) -> bool:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from bench.compare import FEWEST_PAIRS, t_interval
 from bench.losses import LN_2, other_beginnings, parted_warnings, reference_warnings, starts_at_reference
-from bench.plan import Arm, Recipe, Value
+from bench.plan import BEFORE, Arm, Recipe, Value
 from bench.run import Eval, Run
 from bench.sample import Pair, valid
 from bench.units import bound_text, interval_text
@@ -29,7 +29,6 @@ CONFIDENCE = 0.90  # two one-sided tests at 5 % each (Schuirmann, 1987)
 LEARNED_SHARE = 0.25  # a band wider than this would let a quarter of the training go unseen
 DECLARING = ("rows", "epochs", "max_length", "limit")
 """Parameters whose change declares that an arm trains on other rows or lengths."""
-BEFORE = "before"
 """The place of an arm's name in the extra run (replicate 0) that says what the baseline began with."""
 
 

@@ -16,18 +16,24 @@ from typing import Any
 
 from bench.events import Event, Events, read_events
 from bench.gpu_trace import read_gpu_trace
-from bench.outcome import outcome_of
-from bench.plan import Plan
+from bench.host_trace import read_host_trace, said_by
+from bench.outcome import as_kept, outcome_of
+from bench.plan import BEFORE, Plan
 from bench.run import Choice, Eval, Phase, PhaseMemory, Run
-from bench.windows import at_gates_s, windows_of
+from bench.validity import checked
+from bench.windows import at_gates_s, too_few, windows_of
 
 EXIT_SCHEMA = 1
 LOG_TAIL_B = 64 << 10
 
 
 def read_runs(runs: Path, plan: Plan) -> list[Run]:
-    """Every run of the plan that has ended, in the plan's order."""
+    """Every run of the plan that has ended, in the plan's order; first those before training."""
     found = []
+    for recipe in plan.recipes:
+        folder = runs / recipe.name / "0" / BEFORE
+        if (folder / "exit.json").exists():
+            found.append(read_run(folder))
     for replicate, recipe, arms in plan.rounds():
         for arm in arms:
             folder = runs / recipe.name / str(replicate) / arm.name
@@ -45,8 +51,9 @@ def read_run(folder: Path) -> Run:
     is_own = record["events"] == "own"
     data = _bytes_of(folder / "events.jsonl")
     events = read_events(data, None if is_own else record["key"]) if data else Events()
+    events = as_kept(events, data, record)
     outcome, reason = outcome_of(record, owner, events, _tail_of(folder / "log"))
-    return Run(
+    run = Run(
         recipe=record["recipe"],
         arm=record["arm"],
         replicate=record["replicate"],
@@ -59,7 +66,10 @@ def read_run(folder: Path) -> Run:
         choices=(*_choices(events.of("choice")), *_own_choices(folder / "choices.jsonl")),
         memory=_memory(events),
         peak_rss_b=owner.get("max_rss_b"),
-        gpu=read_gpu_trace(_bytes_of(folder / "gpu.csv")),
+        gpu=read_gpu_trace(
+            _bytes_of(folder / "gpu.csv"), _bytes_of(folder / "gpu-apps.csv"), record.get("turns") or ()
+        ),
+        host=read_host_trace(_bytes_of(folder / "host.csv"), said_by(owner, events, data)),
         user_s=owner.get("user_s"),
         harness_s=_harness_s(record, owner),
         protected=record["protected"],
@@ -69,14 +79,15 @@ def read_run(folder: Path) -> Run:
         files={**record["files"], "exit.json": hashlib.sha256(_bytes_of(folder / "exit.json")).hexdigest()},
         **_training(events),
     )
+    return checked(run)
 
 
 def _training(events: Events) -> dict[str, Any]:
     """The fields of Run that come from steps, batches and the evaluation."""
     steps, batches = events.of("step"), events.of("batch")
-    if not steps:
-        return {}
     evaluation = _eval(events.last("eval"))
+    if not steps:
+        return {"eval": evaluation}
     return {
         "steps": len(steps),
         "rows": _sum(batch.get("rows") for batch in batches),
@@ -204,6 +215,8 @@ def _warnings(record: Mapping[str, Any], owner: Mapping[str, Any], events: Event
         warnings.append(f"processes {owner['left']} would not end")
     if owner.get("log_error"):
         warnings.append(f"the log is not whole: {owner['log_error']}")
+    if record.get("engine") == "lockstep" and owner.get("status") == 0:
+        warnings += filter(None, [too_few(windows_of(events))])
     if record["events"] == "own":
         warnings.append("self-reported: the subject wrote its own events")
     return tuple(warnings)

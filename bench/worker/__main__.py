@@ -7,6 +7,7 @@ Exit status: 0 all runs have ended (however they ended), 3 the plan cannot be wo
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import zipfile
@@ -18,6 +19,8 @@ from bench.worker.files import write_json
 from bench.worker.loop import Cancelled, Work, run_plan
 from bench.worker.owned import Ownership
 from bench.worker.progress import Progress
+from bench.worker.sampling import Sampling
+from bench.worker.seals import Seals
 from bench.worker.settings import Settings
 from bench.worker.source import SourceError
 
@@ -29,6 +32,9 @@ def main(folder: Path) -> int:
     settings = Settings.read(folder / "worker.json")
     runs = folder / "runs"
     runs.mkdir(exist_ok=True)
+    hook = lay_hook(folder)
+    seals = Seals(folder, runs)
+    seals.seal([hook, folder / "inputs", folder / "plan.json", folder / "worker.json"])
     ownership = Ownership(settings.owner, settings.started, settings.grace_s)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ownership.cancel())
@@ -37,9 +43,11 @@ def main(folder: Path) -> int:
         settings=settings,
         runs=runs,
         enough=folder / "enough",
-        hook=lay_hook(folder),
+        hook=hook,
         ownership=ownership,
         progress=Progress(folder / "progress.json", planned(plan), plan.replicates),
+        sampling=Sampling(settings.gpu),
+        seals=seals,
     )
     try:
         run_plan(work, folder / "trees")
@@ -62,6 +70,7 @@ def planned(plan: Plan) -> list[tuple[str, str]]:
 def lay_hook(folder: Path) -> Path:
     """Unpack the hook out of this archive into the job folder and return the folder for PYTHONPATH."""
     target = folder / "hook"
+    shutil.rmtree(target, ignore_errors=True)
     with zipfile.ZipFile(sys.argv[0]) as archive:
         for name in archive.namelist():
             if name.startswith(HOOK_PREFIX) and not name.endswith("/"):

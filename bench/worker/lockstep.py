@@ -35,10 +35,11 @@ class Unfit(Exception):
 class Lane:
     """One arm in the round: its run, its tree, and the gate where it waits."""
 
-    def __init__(self, run: OneRun, place: RunPlace, tree: Tree) -> None:
+    def __init__(self, run: OneRun, place: RunPlace, tree: Tree, door: Door) -> None:
         self.run = run
         self.place = place
         self.tree = tree
+        self.door = door
         self.connection: socket.socket | None = None
         self.has_met = False  # its hook came to the gate: it takes part
         self.at = ""  # enter, steps or end
@@ -67,6 +68,11 @@ class Lane:
         self.steps = int(said.get("steps", self.steps))
         self.memory = said
 
+    def close(self) -> None:
+        self.door.close()
+        if self.connection is not None:
+            self.connection.close()
+
 
 class Lockstep:
     """One round. `measure` it, then `ended` says how each run ended: (run, in a word, seconds)."""
@@ -76,7 +82,7 @@ class Lockstep:
         self._ownership = ownership
         self._progress = progress
         self._lanes: list[Lane] = []  # those whose records are not written yet, in the round's order
-        self._door = Door()
+        self._told_at = 0.0
         self.ended: list[tuple[OneRun, str, float]] = []
 
     def measure(self, runs: Sequence[tuple[OneRun, RunPlace]]) -> None:
@@ -91,50 +97,48 @@ class Lockstep:
         except Unfit:
             self._abandon([run for run, _ in runs])
             raise
-        finally:
-            self._door.close()
 
     def _start(self, run: OneRun, place: RunPlace, arms: int) -> None:
         self._hold_back(None)
-        start = run.start(place, gate=self._door.address)
-        # The owner's limit is a net: it counts the others' time too.
-        whole_s = arms * self._ownership.patience_s(start.limit_s)
-        lane = Lane(run, place, self._ownership.start(replace(start, limit_s=whole_s), has_orders=True))
+        door = Door()  # one each: who knocks and says nothing takes the time of its own arm only
+        start = run.start(place, gate=door.address)
+        # The owner's limit is a net: it counts the others' time too, and what it takes to stop and to wake.
+        whole_s = 2 * arms * self._ownership.patience_s(start.limit_s)
+        begin = time.monotonic()
+        tree = self._ownership.start(replace(start, limit_s=whole_s), has_orders=True)
+        lane = Lane(run, place, tree, door)
         self._lanes.append(lane)
-        self._turn(lane)
+        self._turn(lane, begin)
 
     def _go_round(self) -> None:
         window = 0
         while self._lanes:
             training = [lane for lane in in_turn(self._lanes, window) if lane.is_training]
             if not training:
-                self._hand_over(self._lanes[0], None)
+                for lane in list(self._lanes):  # each of them once: who trains again waits for the others to
+                    self._hand_over(lane, None)
                 continue
-            steps = self._window_steps(window, training)
+            fastest_s = min(lane.step_s for lane in training)
+            steps = steps_of(window, fastest_s, self._settings.window_steps, self._settings.window_s)
             for lane in training:
                 self._hand_over(lane, steps)
             window += 1
             self._check_fit()
 
-    def _window_steps(self, window: int, lanes: Sequence[Lane]) -> int:
-        """As many steps as give the window its length at the pace of the fastest arm."""
-        fewest, shortest_s = self._settings.window_steps, self._settings.window_s
-        if window == 0:
-            return 1
-        fastest_s = min(lane.step_s for lane in lanes)
-        if not 0 < fastest_s < math.inf:
-            return fewest
-        return min(max(fewest, math.ceil(shortest_s / fastest_s)), MOST_STEPS)
-
     def _hand_over(self, lane: Lane, steps: int | None) -> None:
         """The token, for a window of `steps`, or to the lane's end."""
+        if lane not in self._lanes:  # it has ended since: somebody killed it where it stood
+            return
         self._hold_back(lane)
+        begin = time.monotonic()
         if lane.connection is not None:
             send_line(lane.connection, {"steps": steps})
-        self._turn(lane)
+        self._turn(lane, begin)
 
     def _hold_back(self, holder: Lane | None) -> None:
         """Everything but the holder stands still."""
+        if self._ownership.is_cancelled:  # all of them end now, and take longer stopped
+            return
         for lane in self._lanes:
             if lane is not holder and not lane.is_stopped:
                 lane.is_stopped = lane.tree.order("stop")
@@ -142,12 +146,12 @@ class Lockstep:
             holder.tree.order("go")
             holder.is_stopped = False
 
-    def _turn(self, lane: Lane) -> None:
-        """Wait until the lane is at its next gate, or has ended."""
-        begin, steps = time.monotonic(), lane.steps
+    def _turn(self, lane: Lane, begin: float) -> None:
+        """Wait until the lane, which has held the token since `begin`, is at its next gate, or has ended."""
+        steps = lane.steps
         patience_s = self._ownership.patience_s(lane.run.recipe.limit_s)
         lane.at = ""
-        while not lane.at and not lane.tree.has_ended:
+        while (not lane.at or lane.is_over_limit) and not lane.tree.has_ended:
             self._look(lane)
             held_s = lane.held_s + time.monotonic() - begin
             if held_s > lane.run.recipe.limit_s and not lane.is_over_limit:
@@ -158,12 +162,15 @@ class Lockstep:
         lane.turns.append((begin, end))
         if lane.steps > steps + 1:
             lane.step_s = (end - begin) / (lane.steps - steps)
+        if end > self._told_at + TICK_S:
+            self._told_at = end
+            self._progress.look_at(lane.run.events)
         for ended in [one for one in self._lanes if one.tree.has_ended]:
             self._end(ended)
 
     def _look(self, lane: Lane) -> None:
         """Take in what comes first: a gate, the owner's report, or a tick."""
-        gate = lane.connection or self._door
+        gate = lane.connection or lane.door
         ready, _, _ = select.select([lane.tree, gate], [], [], TICK_S)
         if not ready:
             self._progress.look_at(lane.run.events)
@@ -173,7 +180,7 @@ class Lockstep:
             return
         if lane.connection is not None:
             lane.hear(read_line(lane.connection))
-        elif met := self._door.met(lane.run.key):
+        elif met := lane.door.met(lane.run.key):
             lane.connection, said = met
             lane.has_met = True
             lane.hear(said)
@@ -191,24 +198,38 @@ class Lockstep:
     def _end(self, lane: Lane) -> None:
         """Leave the record of a lane whose tree is gone. Raises Unfit where the others took its memory."""
         self._lanes.remove(lane)
-        if lane.connection is not None:
-            lane.connection.close()
+        lane.close()
         owned = self._ownership.forget(lane.tree)
         word = lane.run.end(lane.place, owned, lane.turns if lane.has_met else ())
         self.ended.append((lane.run, word, lane.held_s))
         if self._lanes and lane.run.died_of_memory:
-            raise Unfit(f"{lane.run.arm.name} ran out of memory beside {len(self._lanes)} other arms")
+            others = ", ".join(other.run.arm.name for other in self._lanes)
+            raise Unfit(f"{lane.run.arm.name} ran out of memory beside {others}")
 
     def _abandon(self, runs: Sequence[OneRun]) -> None:
+        until = time.monotonic() + self._ownership.patience_s(0.0)
         for lane in self._lanes:
             lane.tree.ask_to_end()
         for lane in list(self._lanes):
             while not lane.tree.has_ended:
                 if select.select([lane.tree], [], [], TICK_S)[0]:
                     lane.tree.read()
+                elif time.monotonic() > until:
+                    lane.tree.kill()
+            lane.close()
             lane.run.end(lane.place, self._ownership.forget(lane.tree))
         for run in runs:
             shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def steps_of(window: int, fastest_s: float, fewest: int, shortest_s: float) -> int:
+    """How many steps a window has: the first one, then as many as give it its length at the pace of the
+    fastest arm, `fastest_s` a step (infinite where it is not known)."""
+    if window == 0:
+        return 1
+    if not 0 < fastest_s < math.inf:
+        return fewest
+    return min(max(fewest, math.ceil(shortest_s / fastest_s)), MOST_STEPS)
 
 
 def in_turn(lanes: Sequence[Lane], window: int) -> list[Lane]:

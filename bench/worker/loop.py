@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.plan import Arm, Plan, Recipe
+from bench.plan import BEFORE, Arm, Plan, Recipe
 from bench.worker.environments import Environment, check_packages, environment_for
 from bench.worker.files import write_json
 from bench.worker.lockstep import Lockstep, Unfit
 from bench.worker.one_run import OneRun, RunPlace
 from bench.worker.owned import Ownership
 from bench.worker.progress import Progress
+from bench.worker.sampling import Sampling
+from bench.worker.seals import Seals
 from bench.worker.settings import Settings
-from bench.worker.source import Mirror, Worktree
+from bench.worker.source import Mirror, RevertError, Worktree
 
+NOT_MEASURED = "not_measured.json"
+"""Under `runs/`: the arms that could not be made, each with one line why."""
 ENGINE = "engine.json"
 """In the folder of a recipe's runs: that its arms do not fit beside each other, and why."""
 
@@ -41,12 +45,23 @@ class Work:
     hook: Path
     ownership: Ownership
     progress: Progress
+    sampling: Sampling
+    seals: Seals
     worktrees: dict[str, Worktree] = field(default_factory=dict)
     environments: dict[tuple[str, str], Environment] = field(default_factory=dict)
 
     def place_of(self, run: OneRun) -> RunPlace:
-        environment = self.environments[run.recipe.env, run.arm.commit]
-        return RunPlace(self.settings, self.worktrees[run.arm.name], environment, self.hook)
+        tree = self.worktrees[run.arm.name]
+        environment = self.environments[run.recipe.env, tree.tree]
+        return RunPlace(self.settings, tree, environment, self.hook, self.sampling, self.seals)
+
+    def made_arms(self, recipe: Recipe) -> list[Arm]:
+        """The arms of a recipe that could be made: all but those whose commits do not revert."""
+        return [arm for arm in self.plan.arms_of(recipe) if arm.name in self.worktrees]
+
+    def is_done(self, run: OneRun) -> bool:
+        """Whether it was made by a worker; a record that a subject planted is none."""
+        return self.seals.holds(run.folder / "exit.json")
 
     def run_of(self, replicate: int, recipe: Recipe, arm: Arm) -> OneRun:
         folder = self.runs / recipe.name / str(replicate) / arm.name
@@ -62,51 +77,72 @@ def run_plan(work: Work, trees: Path) -> None:
         for replicate, recipe, arms in work.plan.rounds():
             if work.enough.exists():
                 break
-            _round(work, recipe, [work.run_of(replicate, recipe, arm) for arm in arms])
+            made = [arm for arm in arms if arm.name in work.worktrees]
+            for arm in [arm for arm in arms if arm not in made]:
+                work.progress.skipped(recipe.name, arm.name)
+            _round(work, recipe, [work.run_of(replicate, recipe, arm) for arm in made])
+            if replicate == 1:
+                _look_before(work, recipe)
     finally:
+        work.sampling.close()
         for worktree in work.worktrees.values():
             mirror.drop_worktree(worktree)
 
 
 def _prepare(work: Work, mirror: Mirror, trees: Path) -> None:
-    for arm in work.plan.arms:
-        _stop_if_cancelled(work)
-        work.progress.stage(f"fetching {arm.commit[:12]}")
-        mirror.fetch(arm.commit)
-        work.worktrees[arm.name] = mirror.lay_worktree(arm.commit, trees / arm.name)
+    not_measured = _lay_worktrees(work, mirror, trees)
     for recipe in work.plan.recipes:
-        for arm in work.plan.arms_of(recipe):
+        for arm in work.made_arms(recipe):
             _stop_if_cancelled(work)
-            if (recipe.env, arm.commit) not in work.environments:
+            worktree = work.worktrees[arm.name]
+            if (recipe.env, worktree.tree) not in work.environments:
                 work.progress.stage(f"environment of {arm.commit[:12]} ({recipe.env})")
-                work.environments[recipe.env, arm.commit] = environment_for(
-                    recipe.env,
-                    work.worktrees[arm.name].folder,
-                    Path(work.settings.workspace),
-                    work.settings.python,
+                work.environments[recipe.env, worktree.tree] = environment_for(
+                    recipe.env, worktree.folder, Path(work.settings.workspace), work.settings.python
                 )
-            check_packages(work.environments[recipe.env, arm.commit].python, recipe.need.packages)
+            check_packages(work.environments[recipe.env, worktree.tree].python, recipe.need.packages)
+    write_json(work.runs / NOT_MEASURED, not_measured)
     described = {environment.digest: environment.packages for environment in work.environments.values()}
     write_json(work.runs / "environments.json", described)
     baseline, *others = work.plan.arms
     write_json(
         work.runs / "history.json",
-        {arm.name: mirror.history(baseline.commit, arm.commit) for arm in others},
+        {
+            arm.name: mirror.history(baseline.commit, work.worktrees[arm.name].head)
+            for arm in others
+            if arm.name in work.worktrees
+        },
     )
+    work.seals.seal([work.runs / "environments.json", work.runs / "history.json"])
+
+
+def _lay_worktrees(work: Work, mirror: Mirror, trees: Path) -> dict[str, str]:
+    """One an arm; why there is none for those whose commits cannot be reverted. Raises SourceError."""
+    not_measured = {}
+    for arm in work.plan.arms:
+        for commit in (arm.commit, *arm.reverts):
+            _stop_if_cancelled(work)
+            work.progress.stage(f"fetching {commit[:12]}")
+            mirror.fetch(commit)
+        try:
+            work.worktrees[arm.name] = mirror.lay_worktree(arm.commit, trees / arm.name, arm.reverts)
+        except RevertError as error:
+            not_measured[arm.name] = str(error)
+    return not_measured
 
 
 def _warm_up(work: Work) -> None:
     """One unmeasured run of each arm of a recipe that declares warm caches, as replicate 0."""
     for recipe in work.plan.recipes:
         if recipe.cache == "warm":
-            _abba(work, [work.run_of(0, recipe, arm) for arm in work.plan.arms_of(recipe)])
+            _abba(work, [work.run_of(0, recipe, arm) for arm in work.made_arms(recipe)])
 
 
 def _round(work: Work, recipe: Recipe, runs: list[OneRun]) -> None:
     if _engine(work, recipe) == "abba" or len(runs) < 2:
         _abba(work, runs)
         return
-    if all(run.is_done for run in runs):
+    if all(work.is_done(run) for run in runs):
         for run in runs:
             work.progress.skipped(recipe.name, run.arm.name)
         return
@@ -115,12 +151,27 @@ def _round(work: Work, recipe: Recipe, runs: list[OneRun]) -> None:
     try:
         lockstep.measure([(run, work.place_of(run)) for run in runs])
     except Unfit as why:
+        for run in runs:
+            work.seals.open(run.folder)
         write_json(work.runs / recipe.name / ENGINE, {"engine": "abba", "why": str(why)})
         _abba(work, [work.run_of(run.replicate, recipe, run.arm) for run in runs])
     else:
         for run, word, held_s in lockstep.ended:
             work.progress.run_ends(recipe.name, run.arm.name, word, held_s)
     _stop_if_cancelled(work)
+
+
+def _look_before(work: Work, recipe: Recipe) -> None:
+    """Where the baseline's run does not know its held-out loss before training: one extra run that tells."""
+    baseline = work.plan.arms[0]
+    first = work.run_of(1, recipe, baseline)
+    run = work.run_of(0, recipe, replace(baseline, name=BEFORE))
+    if work.is_done(run) or not first.wants_loss_before:
+        return
+    _stop_if_cancelled(work)
+    work.progress.stage(f"{recipe.name}: held-out loss before training")
+    place = work.place_of(first)
+    run.end(place, work.ownership.run(run.start(place), tick=lambda: None))
 
 
 def _engine(work: Work, recipe: Recipe) -> str:
@@ -138,7 +189,7 @@ def _abba(work: Work, runs: list[OneRun]) -> None:
 
 def _alone(work: Work, run: OneRun) -> None:
     recipe, arm, progress = run.recipe.name, run.arm.name, work.progress
-    if run.is_done:
+    if work.is_done(run):
         progress.skipped(recipe, arm)
         return
     _stop_if_cancelled(work)

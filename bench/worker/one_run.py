@@ -17,15 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.plan import Arm, Recipe, command_of
+from bench.plan import BEFORE, Arm, Recipe, command_of
 from bench.worker.environments import Environment
 from bench.worker.files import sha256_of, write_json
 from bench.worker.owned import Owned, Start
+from bench.worker.sampling import Sampling
+from bench.worker.seals import Seals
 from bench.worker.settings import Settings
 from bench.worker.source import Worktree
 
 SCHEMA = 1
-RAW_FILES = ("events.jsonl", "choices.jsonl", "log", "gpu.csv", "stderr")
+RAW_FILES = ("events.jsonl", "choices.jsonl", "log", "host.csv", "gpu.csv", "gpu-apps.csv", "stderr")
 SECRETS = ("GITHUB_TOKEN", "GH_TOKEN", "PACELINE_KEY")
 """Never handed to a subject."""
 MEMORY_WORDS = (b"OutOfMemoryError", b"MemoryError", b"out of memory", b"not enough memory")
@@ -34,12 +36,15 @@ TAIL_B = 8192
 
 @dataclass(frozen=True)
 class RunPlace:
-    """What a run of an arm is made in: its worktree, its environment, the hook, where things lie."""
+    """What a run of an arm is made in: its worktree, its environment, the hook, where things lie; who watches
+    it from outside, and who sees to it that it changes nothing of others."""
 
     settings: Settings
     worktree: Worktree
     environment: Environment
     hook: Path
+    sampling: Sampling
+    seals: Seals
 
 
 class OneRun:
@@ -57,16 +62,14 @@ class OneRun:
         self._oom_kills = _oom_kills()
         self._protected: dict[str, str] = {}
 
-    @property
-    def is_done(self) -> bool:
-        return (self.folder / "exit.json").exists()
-
     def start(self, place: RunPlace, gate: str | None = None) -> Start:
         """Make the run's folder and say how its process is started; `gate` is the socket of a lockstep round.
 
         What an earlier try left is deleted.
         """
         self._began = time.monotonic()
+        place.seals.open(self.folder)
+        place.worktree.restore()  # another arm's run may have written there
         shutil.rmtree(self.folder, ignore_errors=True)
         for folder in (self.events, self._cache(), self._out):
             folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,8 @@ class OneRun:
             },
         )
         self._write_hook_settings(place, gate)
+        is_own = self.recipe.events == "own"
+        place.sampling.begin(self.folder, self.folder / "events.jsonl" if is_own else self.events)
         return Start(
             command=command,
             cwd=place.worktree.folder,
@@ -96,6 +101,8 @@ class OneRun:
 
         `turns` are begin and end (monotonic seconds) of each time that a lockstep run held the token.
         """
+        place.sampling.end(self.folder)
+        touched = place.seals.mend()
         self._drop_strange_files()
         self._keep_events(owned.record)
         has_claim = bool(self._claim())
@@ -112,11 +119,13 @@ class OneRun:
             "replicate": self.replicate,
             "seed": self.seed,
             "commit": place.worktree.commit,
+            "tree": place.worktree.tree,
             "engine": "lockstep" if turns else "abba",
             "turns": turns,
             "owner": owned.record,
             "owner_error": owned.error,
             "cancelled": bool(owned.record and owned.record["cancelled"]),
+            "touched": touched,
             "oom_kills": _oom_kills() - self._oom_kills,
             "claimed": has_claim,
             "key": self.key,
@@ -130,11 +139,22 @@ class OneRun:
             name: sha256_of(path) for name in RAW_FILES if (path := self.folder / name).exists()
         }
         write_json(self.folder / "exit.json", record)
+        place.seals.seal(self.folder / name for name in (*RAW_FILES, "exit.json"))
         return _in_a_word(record)
 
     @property
     def _out(self) -> Path:
         return self.folder / "out"
+
+    @property
+    def wants_loss_before(self) -> bool:
+        """Whether its evaluation knows the loss after training and not the one before."""
+        try:
+            text = (self.folder / "events.jsonl").read_text(encoding="utf-8", errors="replace")
+            lines = [json.loads(line) for line in text.splitlines() if '"kind": "eval"' in line]
+        except (OSError, ValueError):
+            return False
+        return bool(lines) and "loss" in lines[-1] and lines[-1].get("before") is None
 
     @property
     def died_of_memory(self) -> bool:
@@ -161,6 +181,7 @@ class OneRun:
             "key": self.key,
             "hook": place.settings.harness,
             "gate": gate,
+            "before": self.arm.name == BEFORE,
         }
         write_json(self.events / "settings", hook_settings)
 

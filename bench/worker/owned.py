@@ -72,7 +72,8 @@ class Tree:
         self.has_ended = not data
 
     def order(self, word: str) -> bool:
-        """Have an order carried out; whether it was (not by an owner that has ended, or does not answer)."""
+        """Have an order carried out; whether it was, not by an owner that has ended. One that does not answer
+        is killed: nobody could tell whether its tree runs."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(word.encode() + b"\n")
@@ -81,7 +82,9 @@ class Tree:
             while len(self._lines) == heard and not self.has_ended and time.monotonic() < until:
                 if select.select([self], [], [], until - time.monotonic())[0]:
                     self.read()
-            return len(self._lines) > heard
+            if len(self._lines) > heard:
+                return True
+            self.kill()
         return False
 
     def ask_to_end(self) -> None:
@@ -102,10 +105,13 @@ class Tree:
                 with contextlib.suppress(OSError):
                     stream.close()
         try:
-            return Owned(json.loads(self._lines[-1]))
+            record = json.loads(self._lines[-1])
         except (ValueError, IndexError):
-            lines = err.strip().splitlines()
-            return Owned(None, f"the owner ended with {status}: {lines[-1] if lines else 'no word'}")
+            record = {}
+        if "not_started" in record:  # a report, and not the answer to an order
+            return Owned(record)
+        lines = err.strip().splitlines()
+        return Owned(None, f"the owner ended with {status}: {lines[-1] if lines else 'no word'}")
 
 
 class Ownership:

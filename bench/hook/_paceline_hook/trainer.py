@@ -26,6 +26,10 @@ def patch(measure: Any, trainer_class: Any) -> None:
     @functools.wraps(original)
     def train(self: Any, *args: Any, **kwargs: Any) -> Any:
         if measure.timeline.is_mine() and measure.claim():
+            if measure.settings.get("before"):
+                from _paceline_hook import evaluate
+
+                evaluate.end_before_training(measure, self)
             return Training(measure, self).run(lambda: original(self, *args, **kwargs))
         return original(self, *args, **kwargs)
 
@@ -53,10 +57,12 @@ class Training:
         trainer.training_step = self._counted(own_step)
         trainer.get_batch_samples = self._waited(own_samples)
         measure.gate.enter(self._n, self._device.fill())
+        is_whole = False
         try:
             result = train()
+            is_whole = True
         finally:
-            self.finish()
+            self.finish(waits=is_whole)
             # The attributes on the instance hid the methods of the class; without them these show again.
             del trainer.training_step, trainer.get_batch_samples
             trainer.remove_callback(callback)
@@ -123,13 +129,17 @@ class Training:
         if self._step is not None and "grad_norm" in logs:
             self._step["grad_norm"] = logs["grad_norm"]
 
-    def finish(self) -> None:
-        """The last step has ended, or training broke off: close it and write what is still pending."""
+    def finish(self, *, waits: bool = True) -> None:
+        """The last step has ended, or training broke off: close it and write what is still pending.
+
+        What broke off does not wait at the gate until the others are through: it has memory that they need.
+        """
         if self._step is None:
             return
         self._device.synchronise()
         self._close_step(now())
-        self._measure.gate.wait("end", self._n, self._device.fill())
+        if waits:
+            self._measure.gate.wait("end", self._n, self._device.fill())
         self._measure.timeline.switch("other", now())
         while self._pending:
             self._write_step(self._pending.popleft())
@@ -258,9 +268,10 @@ class _Device:
 
 def _peak_rss_b() -> int | None:
     try:
-        with open("/proc/self/status", encoding="ascii") as file:
+        # As bytes: a codec may have to be imported first, and this is called while a phase is closed.
+        with open("/proc/self/status", "rb") as file:
             for line in file:
-                if line.startswith("VmHWM:"):
+                if line.startswith(b"VmHWM:"):
                     return int(line.split()[1]) * 1024
     except OSError:
         pass
