@@ -158,13 +158,14 @@ def floor_lines(
             )
             yield f"{head}: unknown ({why}); paceline noise {recipe.name} measures it"
             continue
-        share, age = bound_text(share_of(floor.floor)), age_text(floor.measured, begun_on(ended))
+        share, age = share_text(floor.floor), age_text(floor.measured, begun_on(ended))
         yield f"{head}: {share} ({title}, {floor.n} replicates, {floor.engine}, {age})"
 
 
-def share_of(log_ratio: float) -> float:
-    """A log ratio as a share: 0.00995 is 0.01."""
-    return math.expm1(log_ratio)
+def share_text(log_ratio: float) -> str:
+    """An absolute log ratio as a share: 0.00995 is `1 %`."""
+    share = math.expm1(log_ratio)
+    return bound_text(share) if share < 1 else f"{100 * share:,.0f} %"
 
 
 def begun_on(ended: Mapping[str, Any] | None) -> date | None:

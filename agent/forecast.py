@@ -22,9 +22,9 @@ from bench.plan import Plan, Recipe
 from bench.power import detectable, half_width
 from bench.run import Run
 from bench.sequential import levels_of
-from bench.units import bound_text, change_text
+from bench.units import change_text
 
-from agent.floors import FLOORS, Known, floors_text, kinds_of, share_of
+from agent.floors import FLOORS, Known, floors_text, kinds_of, share_text
 from agent.follow import duration_text
 
 SCHEMA = 1
@@ -95,7 +95,7 @@ def error_lines(
         if forecast is not None and forecast.spread is not None and comparison is not None:
             expected = half_width(forecast.spread, comparison.n, comparison.confidence)
             was = _half_width_of(comparison)
-            told.append(f"{name}: expected half width ±{_pct(expected)}, was ±{_pct(was)}")
+            told.append(f"{name}: expected half width ±{share_text(expected)}, was ±{share_text(was)}")
     if told:
         yield "; ".join(told)
 
@@ -161,13 +161,9 @@ def _expected(recipe: Recipe, plan: Plan, known: Known) -> str:
         return f"{head}, smallest effect that would show: not known"
     threshold = BY_NAME[recipe.primary].threshold(noise.floor(recipe.primary))
     smallest = detectable(spread, plan.replicates, threshold, levels_of(plan).ratio)
-    return f"{head}, smallest effect that would show: {_pct(smallest)}"
+    return f"{head}, smallest effect that would show: {share_text(smallest)}"
 
 
 def seconds_of(noise: Noise, replicates: float, arms: int) -> float:
     """Of the whole job, each arm as slow as the baseline."""
     return replicates * arms * (noise.run_s + noise.between_s)
-
-
-def _pct(log_ratio: float) -> str:
-    return bound_text(share_of(log_ratio))

@@ -17,7 +17,6 @@ from bench.noise import AGAIN, FEWEST_FOR_FLOOR, Noise, NoiseRecord, records_of
 from bench.plan import BASELINE, Engine, Plan
 from bench.sample import outcomes_text, pairs_of
 from bench.tables import SHOWN, Table
-from bench.units import bound_text
 from pods import noise as store
 from pods.shell import PodError
 from pods.shell_local import LocalShell
@@ -25,7 +24,7 @@ from pods.shell_local import LocalShell
 from agent.bench_command import measured_here
 from agent.dispatch import harness_digest
 from agent.errors import TaskError
-from agent.floors import Known, known_noise, share_of
+from agent.floors import Known, known_noise, share_text
 from agent.here import MACHINE
 from agent.planning import Planned, Request, Source, plan_for
 from agent.report import table_text
@@ -145,9 +144,9 @@ def _noise_part(noise: Noise) -> str:
         rows.append(
             (
                 metric.title,
-                bound_text(share_of(spread)),
-                "unknown" if floor is None else bound_text(share_of(floor)),
-                bound_text(share_of(metric.threshold(floor))),
+                share_text(spread),
+                "unknown" if floor is None else share_text(floor),
+                share_text(metric.threshold(floor)),
                 str(len(effects)),
             )
         )

@@ -32,7 +32,7 @@ from pods.shell_local import LocalShell
 
 from agent.dispatch import BETWEEN_RUNS_S
 from agent.errors import TaskError
-from agent.floors import Known, known_noise, share_of
+from agent.floors import Known, known_noise, share_text
 from agent.follow import duration_text
 from agent.forecast import seconds_of
 from agent.here import MACHINE, look_around
@@ -110,9 +110,9 @@ def _part(recipe: Recipe, plan: Plan, known: Known, wanted: Wanted) -> Iterator[
     threshold = BY_NAME[recipe.primary].threshold(floor)
     yield (
         f"From {noise.replicates} A/A replicates on this machine ({noise.engine}, the oldest of"
-        f" {noise.measured}): spread of a replicate {_pct(spread)},"
-        f" A/A floor {'unknown' if floor is None else _pct(floor)}; a change beyond {_pct(threshold)} can be"
-        " proven."
+        f" {noise.measured}): spread of a replicate {share_text(spread)},"
+        f" A/A floor {'unknown' if floor is None else share_text(floor)};"
+        f" a change beyond {share_text(threshold)} can be proven."
     )
     if floor is None:
         missing = FEWEST_FOR_FLOOR - len(noise.effects[recipe.primary])
@@ -150,8 +150,8 @@ def _detectable_table(noise: Noise, spread: float, threshold: float, wanted: Wan
     rows = tuple(
         (
             str(n),
-            _pct(detectable(spread, n, threshold, power=wanted.power)),
-            _pct(detectable(spread, n, threshold, EACH_LOOK.ratio, wanted.power)),
+            share_text(detectable(spread, n, threshold, power=wanted.power)),
+            share_text(detectable(spread, n, threshold, EACH_LOOK.ratio, wanted.power)),
             *_cost(noise, n, wanted),
         )
         for n in LOOKS
@@ -176,7 +176,7 @@ def _without_noise(recipe: Recipe, plan: Plan, known: Known, wanted: Wanted) -> 
     )
     threshold, effect = BY_NAME[recipe.primary].threshold(None), math.log1p(wanted.effect)
     if effect <= threshold:
-        yield f"An effect of {bound_text(wanted.effect)} lies within the floor of {_pct(threshold)}."
+        yield f"An effect of {bound_text(wanted.effect)} lies within the floor of {share_text(threshold)}."
         return
     rows = []
     for share in SPREADS:
@@ -199,7 +199,3 @@ def _outdated_text(count: int) -> str:
 def _noise_line(recipe: Recipe, plan: Plan) -> str:
     params = "".join(f" --param {key}={written(value)}" for key, value in plan.arms[0].params.items())
     return f"paceline noise {recipe.name}{params}"
-
-
-def _pct(log_ratio: float) -> str:
-    return bound_text(share_of(log_ratio))

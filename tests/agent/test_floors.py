@@ -205,10 +205,17 @@ def test_an_age_reads_as_a_person_would_say_it(begun, told):
     assert age_text("2026-11-17", begun) == told
 
 
+@pytest.mark.parametrize(
+    ("log_ratio", "told"), [(0.00995033, "1 %"), (0.5, "64.9 %"), (0.693148, "100 %"), (2.5, "1,118 %")]
+)
+def test_a_log_ratio_is_told_as_a_share(log_ratio, told):
+    assert floors.share_text(log_ratio) == told
+
+
 def test_the_report_says_why_a_floor_is_unknown(tmp_path):
     assert lines(job(tmp_path)) == [
-        "- A/A floor of sft on this machine: unknown (fewer than 6 fitting replicates of tokens/s of the job stored);"
-        " paceline noise sft measures it"
+        "- A/A floor of sft on this machine: unknown (fewer than 6 fitting replicates of tokens/s of the job"
+        " stored); paceline noise sft measures it"
     ]
     [line] = lines(job(tmp_path, {**FLOOR, "engine": "lockstep"}))
     assert "unknown (measured with another engine or other installed packages)" in line
