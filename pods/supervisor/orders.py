@@ -1,8 +1,7 @@
 """What an owner is told while it works, on its standard input: one word a line, each answered by a JSON line.
 
-`stop` and `go` stop and continue the tree, `timeout` ends it as one that has used up its time. A tree that is
-being ended already is neither stopped nor timed out: it would take longer, or be told to have ended otherwise
-than it did. The end of the input means nothing: an owner ends with its parent, not with a pipe.
+`stop` and `go` stop and continue the tree, `timeout` ends it as one that has used up its time, unless it is
+being ended already. The end of the input means nothing: an owner ends with its parent, not with a pipe.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ INPUT, ANSWERS = 0, 1
 
 
 class Orders:
-    def __init__(self, is_ending: Callable[[], bool], time_out: Callable[[], None]) -> None:
-        self._is_ending = is_ending
+    def __init__(self, stop: Callable[[], int], time_out: Callable[[], None]) -> None:
+        self._stop = stop
         self._time_out = time_out
         self._rest = b""
         os.set_blocking(INPUT, False)
@@ -37,7 +36,7 @@ class Orders:
 
     def _carry_out(self, word: bytes) -> None:
         if word == b"stop":
-            answer = {"stopped": 0 if self._is_ending() else tree.stop()}
+            answer = {"stopped": self._stop()}
         elif word == b"go":
             answer = {"going": tree.go_on()}
         elif word == b"timeout":

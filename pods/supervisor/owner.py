@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import process, started
+from . import process, started, tree
 from .orders import INPUT, Orders
 from .output import Output
 from .process import Ending, Process
@@ -79,7 +79,7 @@ class _Owner:
         self.output = Output(order.log, order.log_limit_b)
         self.poller = select.poll()
         self.poller.register(signals.descriptor, select.POLLIN)
-        self.orders = Orders(self._is_ending, self._time_out) if order.has_orders else None
+        self.orders = Orders(self._stop, self._time_out) if order.has_orders else None
         if self.orders is not None:
             self.poller.register(INPUT, select.POLLIN)
         self.pipe: int | None = None
@@ -238,11 +238,13 @@ class _Owner:
         elif self.order.ends_orphans:
             self._end_orphans(now)
 
-    def _is_ending(self) -> bool:
-        return self.ending is not None or self.wait_status is not None
+    def _stop(self) -> int:
+        """Not a main process that was told to end: it would take its whole grace. What it left may stand."""
+        is_told = self.ending is not None and self.wait_status is None
+        return 0 if is_told else tree.stop()
 
     def _time_out(self) -> None:
-        if not self._is_ending():
+        if self.ending is None and self.wait_status is None:
             self.is_timed_out = True
             self._end_all(time.monotonic())
 
