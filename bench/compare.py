@@ -17,7 +17,7 @@ from typing import Literal
 from bench.metrics import BY_NAME, Metric
 from bench.plan import BASELINE
 from bench.run import Run
-from bench.sample import Pair, incomparable, typical, valid, value
+from bench.sample import Pair, incomparable, left_out, paired, typical, valid, value
 from bench.units import interval_text
 
 CONFIDENCE = 0.95
@@ -95,8 +95,8 @@ def compare(
     both = valid(pairs)
     samples = [
         (before, after)
-        for one, other in both
-        if (before := value(metric, one)) is not None and (after := value(metric, other)) is not None
+        for before, after in (paired(metric, one, other) for one, other in both)
+        if before is not None and after is not None
     ]
     refusal = _refusal(metric, both, samples)
     effects = [] if refusal else [math.log(after / before) for before, after in samples]
@@ -230,7 +230,9 @@ def _doubts(
 ) -> tuple[str, ...]:
     runs = [run for pair in both for run in pair]
     environments = [(one.environment, other.environment) for one, other in both]
+    left, total = left_out(metric, both)
     doubts = {
+        f"{left} of {total} windows left out: other processes took the CPU": left > 0,
         "floor unknown": is_floor_unknown,
         "n = 1: no interval": n == 1,
         f"needs >= {FEWEST_PAIRS} pairs": n < FEWEST_PAIRS,

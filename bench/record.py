@@ -61,7 +61,7 @@ def read_run(folder: Path) -> Run:
         reason=reason,
         wall_s=_wall_s(owner, events),
         engine=record.get("engine", "abba"),
-        windows=windows_of(events) if record.get("engine") == "lockstep" else (),
+        windows=windows_of(events, _bytes_of(folder / "host.csv")) if events.of("gate") else (),
         phases_s=_phases_s(owner, events),
         choices=(*_choices(events.of("choice")), *_own_choices(folder / "choices.jsonl")),
         memory=_memory(events),

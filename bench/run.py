@@ -60,6 +60,16 @@ class PhaseMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What a span of time met on the machine, on average: how many of the job's threads could have run and
+    had no CPU, how many CPUs ran processes that are not the job's, how many the hypervisor took."""
+
+    waiting_threads: float
+    foreign_cpus: float
+    stolen_cpus: float
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The steps between two gates of a lockstep replicate. `begin` and `end` are monotonic seconds of the
     machine, the same clock for all arms; `tokens` are real ones, None where they are not known."""
@@ -69,6 +79,7 @@ class Window:
     end: float
     steps: int
     tokens: int | None = None
+    load: Load | None = None
 
     @property
     def seconds(self) -> float:
@@ -77,12 +88,53 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class GpuTrace:
-    """What the sampler outside the subject saw during the run; utilisation in percent."""
+    """What the sampler outside the subject saw of the GPU while the run ran; utilisation in percent.
+
+    `peak_memory_b` is the device's, everybody's on it; None in lockstep, where other arms keep theirs.
+    Shares are of the samples: `power_share` is the median of power over its limit at full utilisation, None
+    where that was rare. `others` are processes on the GPU before the run began, or after it had ended.
+    """
 
     samples: int
     utilisation_mean_pct: float
     utilisation_p95_pct: float
-    peak_memory_b: int
+    peak_memory_b: int | None
+    uuid: str = ""
+    driver: str = ""
+    sm_mhz: float | None = None
+    power_share: float | None = None
+    slowed_share: float = 0.0  # too hot, or held back by the board
+    capped_share: float = 0.0  # at its power limit
+    ecc_errors: int = 0  # uncorrected ones that came during the run
+    begin_memory_b: int | None = None  # before the run's process was started
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrace:
+    """What the sampler outside the subject saw of the machine from the run's begin to its end.
+
+    `begin` and `end` are the first and last sample in monotonic seconds. Shares are of the machine's CPU
+    time: `foreign_share` went to processes that are not the job's. `waiting_threads` is how many of the job's
+    threads could have run and had no CPU, on average. None: not told.
+    """
+
+    samples: int
+    begin: float
+    end: float
+    longest_gap_s: float  # between two samples
+    wall_jump_s: float = 0.0  # how far the wall clock moved against the monotonic one
+    foreign_share: float | None = None
+    waiting_threads: float | None = None
+    steal_share: float | None = None
+    throttled_share: float | None = None  # of the time; the control group's limit
+    mhz: float | None = None
+    free_memory_share: float | None = None  # the least
+    nicer: int = 0  # by how many levels a process of the job lowered its priority
+    training_cpus: float | None = None  # how many the job used during its steps; None in lockstep
+    outside_s: float = 0.0  # how far the owner's times lie outside the sampler's
+    late_s: float | None = None  # by how much a step was written down after the end that it claims
+    events_moved: str = ""  # what happened to the events file while it was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +172,7 @@ class Run:
     memory: Mapping[Phase, PhaseMemory] = field(default_factory=dict)
     peak_rss_b: int | None = None
     gpu: GpuTrace | None = None
+    host: HostTrace | None = None
     user_s: float | None = None
     harness_s: float | None = None  # what the worker spent on this run beside the subject's own time
     protected: Mapping[str, str] = field(default_factory=dict)  # "path:key" -> value found in the worktree

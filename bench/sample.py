@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.metrics import Metric
+from bench.pairing import pairing, throughputs
 from bench.run import Phase, Run
 
 PEAK_PHASES: tuple[Phase, ...] = ("import", "load", "prep", "reference", "first", "train")
@@ -69,6 +70,20 @@ def value(metric: Metric, run: Run) -> float | None:
     if run.outcome == "ok" or (run.outcome == "no trainer" and metric.is_process):
         return _READERS[metric.name](run)
     return None
+
+
+def paired(metric: Metric, one: Run, other: Run) -> tuple[float | None, float | None]:
+    """The samples of a pair of runs; steady throughput without windows in which others took the CPU."""
+    found = pairing(one, other) if metric.name == "tokens_per_s" else None
+    return (value(metric, one), value(metric, other)) if found is None else throughputs(found)
+
+
+def left_out(metric: Metric, both: Sequence[tuple[Run, Run]]) -> tuple[int, int]:
+    """(windows that were left out of a metric's samples, out of how many)."""
+    if metric.name != "tokens_per_s":
+        return 0, 0
+    counts = [(found.left_out, found.total) for pair in both if (found := pairing(*pair)) is not None]
+    return sum(count for count, _ in counts), sum(total for _, total in counts)
 
 
 def incomparable(metric: Metric, one: Run, other: Run) -> str:

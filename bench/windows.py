@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from bench.events import Events
+from bench.host_trace import loads_within
 from bench.run import Window
 
 FEWEST_WINDOWS = 5
@@ -23,18 +24,23 @@ SILENT_SHARE = 0.1
 """How much of the turns may lie outside the windows: what it takes to wake a stopped tree."""
 
 
-def windows_of(events: Events) -> tuple[Window, ...]:
-    """Steps and real tokens by window; what runs before the first gate and behind the last is none."""
+def windows_of(events: Events, host: bytes = b"") -> tuple[Window, ...]:
+    """Steps and real tokens by window; what runs before the first gate and behind the last is none.
+
+    `host` is the sampler's trace of the machine.
+    """
     gates, steps = events.of("gate"), events.of("step")
     tokens = _tokens_by_step(events)
     begins = [step["begin"] for step in steps]
     windows = []
+    spans = [(before["end"], after["begin"]) for before, after in pairwise(gates)]
+    loads = loads_within(host, spans)
     for number, (before, after) in enumerate(pairwise(gates)):
         inside = range(bisect_left(begins, before["begin"]), bisect_left(begins, after["begin"]))
         counts = [tokens.get(steps[place]["n"]) for place in inside]
         known = None if None in counts else sum(count for count in counts if count is not None)
         if inside:
-            windows.append(Window(number, before["end"], after["begin"], len(inside), known))
+            windows.append(Window(number, *spans[number], len(inside), known, loads[number]))
     return tuple(windows)
 
 

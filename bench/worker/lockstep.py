@@ -130,6 +130,7 @@ class Lockstep:
         if lane not in self._lanes:  # it has ended since: somebody killed it where it stood
             return
         self._hold_back(lane)
+        lane.place.sampling.mark()
         begin = time.monotonic()
         if lane.connection is not None:
             send_line(lane.connection, {"steps": steps})
@@ -160,6 +161,7 @@ class Lockstep:
                 lane.tree.kill()
         end = time.monotonic()
         lane.turns.append((begin, end))
+        lane.place.sampling.mark()
         if lane.steps > steps + 1:
             lane.step_s = (end - begin) / (lane.steps - steps)
         if end > self._told_at + TICK_S:

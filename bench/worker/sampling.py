@@ -52,6 +52,11 @@ class Sampling:
             self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
             self._thread.start()
 
+    def mark(self) -> None:
+        """A line now, for all runs: what lies between two marks can be told exactly."""
+        with self._lock:
+            self._sample(list(self._targets.values()))
+
     def end(self, folder: Path) -> None:
         """The last line, while the run's events are still where they were written."""
         if self._gpu:
