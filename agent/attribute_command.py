@@ -1,15 +1,15 @@
 """`paceline attribute`: what each change of a range contributes, measured; or shown again from a job folder.
 
 A range becomes changes (`changes.py`), those become the arms of an ordinary plan (`bench/attribute.py`), and
-the job is measured as any other. Everything that is printed is computed from the job folder: its plan names
-the changes, `runs/not_measured.json` the arms that could not be made.
+the job is measured as any other. Everything that is printed is computed from the job folder, whose plan names
+the changes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from bench.attribute import Attribution, attributions
 from bench.attribution_table import attribution_table
 from bench.metrics import BY_NAME
+from bench.plan import Engine
 from pods.shell import PodError
 
 from agent.bench_command import completed, measured_here
@@ -30,8 +31,6 @@ from agent.result import Result
 from agent.sweeps import MOST_ARMS
 
 SCHEMA = 1
-NOT_MEASURED = "not_measured.json"
-"""Under `runs/`: the arms that the worker could not make, each with one line why."""
 FEWEST_CHANGES = 2
 MOST_CHANGES = MOST_ARMS // 2
 
@@ -44,6 +43,7 @@ class Range:
     baseline: str
     optimized: str
     replicates: int
+    engine: Engine = "lockstep"
 
 
 def attribute_here(asked: Range, repo: Path, *, as_json: bool) -> int:
@@ -74,6 +74,7 @@ def planned_for(asked: Range, repository: Repository) -> Planned:
         optimized=tip,
         changes=changes,
         replicates=asked.replicates,
+        engine=asked.engine,
     )
     return plan_for(request, repository)
 
@@ -104,18 +105,9 @@ def attributed(result: Result) -> tuple[Attribution, ...]:
         plan,
         result.runs,
         floors=floors_of(result.floors, plan, result.runs),
-        not_measured=not_measured(result.folder),
+        not_measured=result.not_measured,
         parities=result.judgement.parities,
     )
-
-
-def not_measured(folder: Path) -> Mapping[str, str]:
-    """Reasons by arm; none where the worker made every arm."""
-    try:
-        data: Any = json.loads((folder / "runs" / NOT_MEASURED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(arm): str(why) for arm, why in data.items()} if isinstance(data, dict) else {}
 
 
 def document_of(result: Result, found: Sequence[Attribution]) -> dict[str, Any]:

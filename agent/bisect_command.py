@@ -29,7 +29,7 @@ from bench.bisect import (
 from bench.compare import Comparison, compare
 from bench.metrics import Metric, UnknownMetric
 from bench.metrics import metric as metric_named
-from bench.plan import BASELINE, Arm, Plan, digest_of
+from bench.plan import BASELINE, Arm, Engine, Plan, digest_of
 from bench.sample import SPENT, Pair, pairs_of, valid, value
 from bench.tables import ratio_text
 from pods.shell import PodError
@@ -63,6 +63,7 @@ class Bisection:
     metric: str | None = None
     threshold: float | None = None
     replicates: int = 20
+    engine: Engine = "lockstep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,10 @@ def bisect_here(bisection: Bisection, repo: Path, *, as_json: bool) -> int:
             print(f"{len(judgements)}. {judgement.text}", file=out, flush=True)
     except Interrupted:
         status = INTERRUPTED
-    print(json.dumps(document_of(asked, search, judgements), indent=1) if as_json else _ending(asked, search))
+    if as_json:
+        print(json.dumps(document_of(asked, search, judgements), indent=1))
+    else:
+        print(f"\n{answer_text(asked, search)}")
     return status
 
 
@@ -132,7 +136,8 @@ def asked_of(bisection: Bisection, repository: Repository) -> Asked:
     good, bad = repository.commit_of(bisection.good), repository.commit_of(bisection.bad)
     line = (LoggedCommit(good, bisection.good), *repository.line(good, bad))
     task = digest_of({"bisect": asdict(bisection), "line": [commit.id for commit in line]})
-    planned = plan_for(Request((bisection.recipe,), good, bad, replicates=1, task=task), repository)
+    request = Request((bisection.recipe,), good, bad, replicates=1, engine=bisection.engine, task=task)
+    planned = plan_for(request, repository)
     try:
         metric = metric_named(bisection.metric or planned.plan.recipes[0].primary)
         default = 1 - DEFAULT_LOSS if metric.better == "higher" else 1 + DEFAULT_LOSS
@@ -210,9 +215,10 @@ def told(commit: LoggedCommit) -> str:
 
 
 def _beginning(asked: Asked) -> str:
-    good, *_, bad = asked.line
+    good, *others = asked.line
+    number = "1 commit" if len(others) == 1 else f"{len(others)} commits"
     return (
-        f"{len(asked.line) - 1} commits from {good.id[:12]} to {bad.id[:12]}; worse is {_worse(asked)} in"
+        f"{number} behind {good.id[:12]} up to {others[-1].id[:12]}; worse is {_worse(asked)} in"
         f" {asked.recipe}; at most {asked.looks[-1]} replicates a commit\n"
     )
 
@@ -222,8 +228,8 @@ def _worse(asked: Asked) -> str:
     return f"{asked.metric.name} {relation} {asked.threshold:g} of the good commit's"
 
 
-def _ending(asked: Asked, search: Search) -> str:
-    return "\n" + "\n".join(_answer(asked, search))
+def answer_text(asked: Asked, search: Search) -> str:
+    return "\n".join(_answer(asked, search))
 
 
 def _answer(asked: Asked, search: Search) -> Iterator[str]:

@@ -92,7 +92,14 @@ def verify(folder: Folder) -> None:
 
 @app.command(epilog="Example: paceline report .paceline/jobs/target-local-0123456789ab-a1")
 def report(
-    folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
+    folder: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write it with charts too, as one page.")
+    ] = None,
+    charts: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write each chart too, as SVG and PNG.")
+    ] = None,
 ) -> None:
     """Print the tables and the verdict of a job, from its raw runs."""
     from agent.bench_command import completed
@@ -100,6 +107,11 @@ def report(
     from agent.result import json_text
 
     result = completed(folder)
+    if html is not None or charts is not None:
+        from agent.report_files import write_drawn
+
+        for path in write_drawn(result, html, charts):
+            typer.echo(f"paceline: {path}", err=True)
     typer.echo(json_text(result) if as_json else report_text(result), nl=False)
 
 
@@ -173,13 +185,15 @@ def attribute(
     optimized: Annotated[str | None, typer.Option(metavar="REV", help="The commit with all changes.")] = None,
     repo: Repo = Path(),
     replicates: Annotated[int, typer.Option(metavar="N", help="Fresh processes of each arm.")] = 5,
+    engine: EngineName = "lockstep",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure what each change of a range contributes; of a job folder, show it again."""
     from agent.attribute_command import Range, attribute_here, show_attribution
+    from agent.planning import engine_named
 
     if baseline and optimized:
-        asked = Range(recipes=what, baseline=baseline, optimized=optimized, replicates=replicates)
+        asked = Range(what, baseline, optimized, replicates, engine_named(engine))
         raise typer.Exit(attribute_here(asked, repo, as_json=as_json))
     if baseline or optimized or len(what) != 1:
         raise TaskError("attribute takes recipes with --baseline and --optimized, or one job folder")
@@ -202,12 +216,14 @@ def bisect(
     ] = None,
     repo: Repo = Path(),
     replicates: Annotated[int, typer.Option(metavar="N", help="At most so many a commit.")] = 20,
+    engine: EngineName = "lockstep",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find the first commit that made a metric worse, with as many repeats as the noise asks for."""
     from agent.bisect_command import Bisection, bisect_here
+    from agent.planning import engine_named
 
-    asked = Bisection(recipe, good, bad, metric=metric, threshold=threshold, replicates=replicates)
+    asked = Bisection(recipe, good, bad, metric, threshold, replicates, engine_named(engine))
     raise typer.Exit(bisect_here(asked, repo, as_json=as_json))
 
 

@@ -242,10 +242,18 @@ def simulated(noise, effect: float, searches: int = 400, seed: int = 1) -> dict[
 
 
 @pytest.mark.parametrize("noise", [normal, heavy, skewed])
-def test_under_noise_the_search_errs_no_more_than_it_may(noise):
+def test_under_noise_the_search_errs_less_than_it_may(noise):
+    """The bound is `ERROR`; that far from the threshold docs/attribution.md says under 1 %."""
     counts = simulated(noise, effect=-0.10)
-    assert counts["wrong"] <= ERROR * 400
+    assert counts["wrong"] < 0.01 * 400
     assert counts["right"] >= 0.85 * 400
+
+
+@pytest.mark.parametrize("noise", [normal, heavy, skewed])
+def test_near_the_threshold_the_search_would_rather_say_a_range_than_a_wrong_commit(noise):
+    counts = simulated(noise, effect=-0.065)
+    assert counts["wrong"] <= ERROR * 400
+    assert counts["range"] > counts["right"]
 
 
 def test_single_runs_go_wrong_on_the_same_noise():
