@@ -54,20 +54,25 @@ class HostLog:
         self._own = OwnTime()
         self._slow = ""
         self._slow_until = 0.0
+        self._waited_s = 0.0
 
     def fresh(self) -> None:
         """A run begins: its processes are new."""
         self._own.fresh_until = time.monotonic() + FRESH_S
 
-    def line(self) -> str:
+    def line(self, *, is_mark: bool = False) -> str:
+        """`is_mark`: the waits are read now as well, whatever that costs."""
         at, wall = time.monotonic(), time.time()
         busy_s, idle_s, iowait_s, steal_s = self._cpu_s()
         own_s, nicer = self._own.look(at)
-        if at >= self._slow_until:
+        is_due = at >= self._slow_until
+        if is_due:
             self._slow, self._slow_until = self._slowly(), at + SLOW_S
+        if is_due or is_mark:
+            self._waited_s = self._own.waited_s()
         return (
             f"{at:.4f}, {wall:.4f}, {busy_s:.2f}, {idle_s:.2f}, {iowait_s:.2f}, {steal_s:.2f},"
-            f" {own_s:.2f}, {nicer}, {self._slow}"
+            f" {own_s:.2f}, {nicer}, {self._slow}, {self._waited_s:.3f}"
         )
 
     def close(self) -> None:
@@ -91,9 +96,7 @@ class HostLog:
         total, available = (
             str(int(kib[name]) * 1024) if name in kib else "" for name in ("MemTotal", "MemAvailable")
         )
-        return (
-            f"{load}, {self._mhz()}, {total}, {available}, {self._throttled_s()}, {self._own.waited_s():.3f}"
-        )
+        return f"{load}, {self._mhz()}, {total}, {available}, {self._throttled_s()}"
 
     def _mhz(self) -> str:
         """The mean clock of some CPUs; "" where the machine does not tell."""

@@ -55,7 +55,7 @@ class Sampling:
     def mark(self) -> None:
         """A line now, for all runs: what lies between two marks can be told exactly."""
         with self._lock:
-            self._sample(list(self._targets.values()))
+            self._sample(list(self._targets.values()), is_mark=True)
 
     def end(self, folder: Path) -> None:
         """The last line, while the run's events are still where they were written."""
@@ -86,8 +86,8 @@ class Sampling:
             with self._lock:
                 self._sample(list(self._targets.values()))
 
-    def _sample(self, targets: list[_Target]) -> None:
-        line = self._host.line()
+    def _sample(self, targets: list[_Target], *, is_mark: bool = False) -> None:
+        line = self._host.line(is_mark=is_mark)
         for target in targets:
             target.write(line)
 

@@ -118,6 +118,31 @@ def test_a_process_that_lowers_its_priority_shows(tmp_path):
     assert sampled(tmp_path, "import os, time\nos.nice(3)\ntime.sleep(1.1)").nicer == 3
 
 
+def waited_s(log, **options) -> float:
+    return float(log.line(**options).rpartition(", ")[2])
+
+
+def test_a_mark_tells_of_waits_at_once(tmp_path):
+    """Four busy processes on fewer CPUs than that wait for each other, or for whoever else there is."""
+    log = HostLog()
+    spin = f"{sys.executable} -c 'while True: pass' & "
+    busy = subprocess.Popen(["sh", "-c", spin * (2 * (os.cpu_count() or 1)) + "wait"], start_new_session=True)
+    log.fresh()
+    until = time.monotonic() + 30
+    first = waited_s(log, is_mark=True)
+    while waited_s(log, is_mark=True) <= first + 0.2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    told = []
+    for _ in range(4):
+        told.append(waited_s(log, is_mark=True))
+        time.sleep(0.2)
+    assert told == sorted(set(told))  # more each time
+    os.killpg(busy.pid, signal.SIGKILL)
+    busy.wait()
+    log.close()
+
+
 def test_runs_at_the_same_time_have_a_trace_each_and_one_thread(tmp_path):
     sampling = Sampling(None)
     (one, one_events), (other, other_events) = made(tmp_path, "one"), made(tmp_path, "other")
