@@ -32,6 +32,7 @@ from agent.here import MACHINE, Here, look_around
 from agent.needs import unmet
 from agent.planning import Planned, Request, plan_for
 from agent.report import report_text
+from agent.report_files import keep_page
 from agent.repository import Repository, open_repository
 from agent.result import HOST, REPORT, RESULT, Result, json_text, result_of
 
@@ -198,6 +199,7 @@ def stored(folder: Path) -> Result:
     result = result_of(folder)
     write_whole(folder / RESULT, json_text(result))
     write_whole(folder / REPORT, report_text(result))
+    keep_page(result)
     return result
 
 

@@ -121,3 +121,20 @@ def test_a_report_is_the_stored_one_and_json_the_stored_document(tmp_path):
     folder = store_result(write_job(tmp_path / "job"))
     assert paceline("report", folder).stdout == (folder / "report.md").read_text()
     assert paceline("report", folder, "--json").stdout == (folder / "result.json").read_text()
+
+
+def test_report_writes_the_page_and_the_charts_where_it_is_told(tmp_path):
+    folder = store_result(write_job(tmp_path / "job"))
+    done = paceline("report", folder, "--html", tmp_path / "page.html", "--charts", tmp_path / "charts")
+    assert done.returncode == 0
+    assert done.stdout == (folder / "report.md").read_text()
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert {path.name for path in (tmp_path / "charts").iterdir()} >= {"sft-effects.svg", "sft-effects.png"}
+    assert f"paceline: {tmp_path / 'page.html'}\n" in done.stderr
+
+
+def test_report_draws_nothing_unless_it_is_told(tmp_path):
+    folder = store_result(write_job(tmp_path / "job"))
+    done = paceline("-X", "importtime", "-m", "agent", "report", folder, program=())
+    assert done.returncode == 0
+    assert "matplotlib" not in done.stderr
