@@ -6,12 +6,14 @@ Exit status: 0 all runs have ended (however they ended), 3 the plan cannot be wo
 
 from __future__ import annotations
 
+import compileall
 import json
 import shutil
 import signal
 import sys
 import zipfile
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from bench.plan import Plan
 from bench.worker.environments import EnvironmentError_
@@ -77,6 +79,8 @@ def lay_hook(folder: Path) -> Path:
                 path = target / name.removeprefix(HOOK_PREFIX)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(name))
+    # Never checked against the source: nothing has to be written again, so nothing else may be there.
+    compileall.compile_dir(target, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
     return target
 
 

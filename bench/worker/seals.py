@@ -57,7 +57,7 @@ class Seals:
     def mend(self) -> list[str]:
         """What was changed since it was sealed, or does not belong here, put right where that is possible.
 
-        Bytecode is removed without a word: interpreters leave it, and could be given another's.
+        Bytecode that another interpreter left is removed without a word.
         """
         broken = [path for path, seal in self._seals.items() if _identity(path) != seal.identity]
         for path in broken:
