@@ -53,6 +53,23 @@ def test_settings_of_the_user_do_not_get_into_the_log(repository, tmp_path, monk
     assert [(c.id, c.subject) for c in repository.line(base, tip)] == [(tip, "ä")]
 
 
+def test_signatures_are_not_checked(repository, tmp_path, monkeypatch):
+    """Whose setting asks for it would get the words of their gpg into the log."""
+    base = commit(repository, "base")
+    unsigned = git(repository.root, "cat-file", "commit", commit(repository, "tip"))
+    head, _, message = unsigned.partition("\n\n")
+    signed = f"{head}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----\n\n{message}\n"
+    (tmp_path / "signed").write_text(signed)
+    tip = git(repository.root, "hash-object", "-t", "commit", "-w", str(tmp_path / "signed"))
+    gpg = tmp_path / "gpg"
+    gpg.write_text("#!/bin/sh\necho 'gpg: who knows' >&2\n")
+    gpg.chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(f"[log]\n\tshowSignature = true\n[gpg]\n\tprogram = {gpg}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert [(c.id, c.subject) for c in repository.line(base, tip)] == [(tip, "tip")]
+
+
 def test_a_merge_is_one_commit_of_the_line(repository):
     base = commit(repository, "base")
     git(repository.root, "checkout", "--quiet", "-b", "side")

@@ -93,6 +93,12 @@ def test_the_arms_are_of_the_commit_that_is_swept(repository, on, revision):
     assert arm.commit == git(repository.root, "rev-parse", revision)
 
 
+def test_an_arm_that_takes_no_part_in_the_recipe_stands_for_nothing(repository):
+    """mode is sft's alone and beta dpo's, so an arm with both runs nowhere."""
+    made = params(repository, "mode=plain,x", recipes=("sft", "dpo"), arms=["mine=optimized,mode=x,beta=0.2"])
+    assert made == {"mode=x": {"mode": "x"}}
+
+
 def test_a_sweep_on_anything_else_is_refused(repository):
     assert told(repository, "packing=true", sweep_on="main") == "--sweep-on 'main': baseline or optimized"
 

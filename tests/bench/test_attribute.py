@@ -161,6 +161,12 @@ def test_what_two_changes_only_do_together_is_residual():
     assert found.residual.low < math.exp(0.3) < found.residual.high
 
 
+def test_a_change_that_gives_less_beside_another_depends_on_it_too():
+    found = attributed(runs_of(together=-0.15))
+    assert of(found, "A").ladder.ratio < of(found, "A").without.ratio
+    assert [one.depends for one in found.contributions] == [True, False, False]
+
+
 def test_the_interval_of_the_residual_is_that_of_its_replicates():
     """The arms have places 0 to 5, so (3 - 0) - (3 - 4) - (3 - 5) - (3 - 2) = 5 times the noise."""
     residual = attributed().residual
