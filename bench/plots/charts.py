@@ -117,7 +117,7 @@ def waterfall_chart(
     total: Part,
     rest: Part | None = None,
 ) -> Chart:
-    """`rest` is what the parts leave of the total; where it is not given it is worked out."""
+    """`rest` is what the parts leave of the total, where that was measured; see `waterfall`."""
     metric = BY_NAME[of.metric]
     with settings():
         return _Maker(plan, plan.recipe(of.recipe)).chart(

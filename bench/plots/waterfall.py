@@ -60,9 +60,8 @@ class Part:
         if self.effect is None:
             return "NOT MEASURED"
         if self.low is None or self.high is None:
-            return (
-                f"{UNPROVEN} (n = {self.n})" if self.n else interval_text(math.exp(self.effect), None, None)
-            )
+            told = f"(n = {self.n})" if self.n else interval_text(math.exp(self.effect), None, None)
+            return f"{UNPROVEN} {told}"
         text = interval_text(math.exp(self.effect), math.exp(self.low), math.exp(self.high))
         return text if self.is_proven or "[" not in text else f"{UNPROVEN} {text[text.index('[') :]}"
 
@@ -101,7 +100,7 @@ def _part(name: str, found: Comparison | Residual | NotMeasured) -> Part:
 
 
 def waterfall(parts: Sequence[Part], total: Part, metric: Metric, rest: Part | None = None) -> Figure | None:
-    """`rest` is what the parts leave of `total`; where it is not given it is worked out, without interval.
+    """`rest` is what the parts leave of `total`, as it was measured; what is left even then is worked out.
 
     None where the total was not measured.
     """
@@ -140,12 +139,10 @@ def placed(parts: Sequence[Part], total: float, rest: Part | None) -> tuple[Plac
 
 def _placed(parts: Sequence[Part], total: float, rest: Part | None) -> Iterator[Placed]:
     at = 0.0
-    for part in parts:
+    for part in (*parts, *(() if rest is None else (rest,))):
         yield Placed(part, at)
         at += part.effect or 0.0
-    if rest is not None:
-        yield Placed(rest, at)
-    elif abs(total - at) > SAME:
+    if abs(total - at) > SAME:
         yield Placed(Part(REST, total - at), at)
 
 

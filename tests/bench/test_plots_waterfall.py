@@ -50,6 +50,13 @@ def test_a_rest_that_was_measured_is_shown_with_its_interval():
     assert "~ [0.80, 1.01]" in texts(figure)
 
 
+def test_what_is_left_even_of_a_measured_rest_is_not_hidden():
+    rest = Part("interactions", math.log(1.2), math.log(1.1), math.log(1.3), 3, True)
+    figure = drawn(DOUBLED, rest=rest)
+    assert xs(figure, "part left over") == [pytest.approx(2.4), pytest.approx(3)]
+    assert "~ 1.25" in texts(figure)
+
+
 def test_a_part_that_was_not_measured_says_so_and_moves_nothing():
     figure = drawn(DOUBLED, Part("B", None), total=TRIPLED)
     assert "NOT MEASURED" in texts(figure)
@@ -79,8 +86,8 @@ def test_everything_is_inside_the_frame():
 
 
 def test_the_words_of_the_chart_are_its_figures():
-    assert waterfall_text([DOUBLED, Part("B", None)], TRIPLED, Part("rest", 0.0)) == (
-        "A 2.00 [1.80, 2.20]; B NOT MEASURED; rest 1.00; all 3.00 [2.90, 3.10]"
+    assert waterfall_text([DOUBLED, Part("B", None)], TRIPLED, Part("rest", None)) == (
+        "A 2.00 [1.80, 2.20]; B NOT MEASURED; rest NOT MEASURED; left over ~ 1.50; all 3.00 [2.90, 3.10]"
     )
 
 
