@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -223,3 +224,9 @@ words = st.sampled_from(["4", "0", "-3", "1e400", "nan", "inf", "many", "", "Tru
 @given(st.dictionaries(st.sampled_from([*BATCH_4, "packing"]), words), st.integers(0, 10**20))
 def test_whatever_a_subject_says_of_its_settings_is_survived(used, padded):
     checked(long_run(choices=choices(**used), padded_tokens=padded, steps=3, losses=(math.nan,) * 9))
+
+
+def test_the_table_of_the_document_is_the_codes():
+    text = (Path(__file__).parent.parent.parent / "docs" / "measurement.md").read_text()
+    rows = "".join(f"| {rule.name} | {rule.limit} | {rule.abba} | {rule.lockstep} |\n" for rule in RULES)
+    assert text.split("<!-- validity -->\n")[1].split("<!-- /validity -->")[0] == rows
