@@ -45,7 +45,7 @@ def test_a_floor_that_was_measured_is_used_and_told_with_its_age(repo, paceline)
     assert re.search(
         r"- A/A floor of sleep on this machine: [0-9.,]+ %"
         r" \(end to end, 6 replicates, abba, (measured the same day|1 day old)\)\n"
-        r"- forecast \d+ s, took \d+ s \([+-]?[0-9.,]+ %\);"
+        r"- forecast [0-9 mins]+, took [0-9 mins]+ \([+-]?[0-9.,]+ %\);"
         r" sleep: expected half width ±[0-9.,]+ %, was ±[0-9.,]+ %\n",
         report,
     ), report
