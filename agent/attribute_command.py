@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.attribute import Attribution, attributions
+from bench.attribute import Attribution
 from bench.attribution_table import attribution_table
 from bench.metrics import BY_NAME
 from bench.plan import Engine
@@ -23,7 +23,6 @@ from pods.shell import PodError
 from agent.bench_command import completed, measured_here
 from agent.changes import changes_of
 from agent.errors import TaskError
-from agent.floors import floors_of
 from agent.planning import Planned, Request, plan_for
 from agent.report import environment_of_templates
 from agent.repository import Repository, open_repository
@@ -101,13 +100,7 @@ def attributed(result: Result) -> tuple[Attribution, ...]:
         raise TaskError(
             f"{result.folder} attributes nothing: its plan names no changes; see `paceline report`"
         )
-    return attributions(
-        plan,
-        result.runs,
-        floors=floors_of(result.floors, plan, result.runs),
-        not_measured=result.not_measured,
-        parities=result.judgement.parities,
-    )
+    return result.attributions
 
 
 def document_of(result: Result, found: Sequence[Attribution]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ where there are stored runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -41,8 +41,8 @@ TO_GO_ON = {
 MINUTES_UNKNOWN = "not known before the first runs have ended"
 
 
-def progress_text(action: Progress, task: Task | None, live: str = "") -> str:
-    """The text of a progress marker."""
+def progress_text(action: Progress, task: Task | None, forecast: Sequence[str] = ()) -> str:
+    """The text of a progress marker; `forecast` is what the plan's runs should take and show."""
     state = action.state
     done = _steps_done(state)
     plan = action.planned.plan if action.planned else None
@@ -50,8 +50,8 @@ def progress_text(action: Progress, task: Task | None, live: str = "") -> str:
         "comments/progress.md.j2",
         title=TITLES[state.stage],
         where=_where(state),
-        live=(live or "starting") if state.stage in ("intent", "running") else "",
-        understood=_understood(plan, state, task) if plan else (),
+        live="starting" if state.stage in ("intent", "running") else "",
+        understood=(*_understood(plan, state, task), *forecast) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),
         blocker=state.note if state.stage in ("blocked", "waiting") else "",
         note=state.note if state.stage not in ("blocked", "waiting") else "",

@@ -10,16 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from bench.plan import Plan
 from pods import job
 from pods.job import Absent, Finished, Observation, Prepared, Running, Unreachable
 from pods.paths import JobPaths
-from pods.shell import NoSuchFile, Shell
+from pods.shell import NoSuchFile, PodError, Shell
 
 from agent.approve import approval_of
 from agent.decide import needs
 from agent.early import Early
 from agent.errors import TaskError
+from agent.floors import known_noise
 from agent.follow import Glance, duration_text
+from agent.forecast import forecast_lines
 from agent.ledger import Intent, fold
 from agent.marker import Key, Place
 from agent.operator import Operator
@@ -143,7 +146,17 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
     except TaskError as error:
         problem = Problem(field="task", what=str(error), example="paceline.toml lists recipes and parameters")
         return replace(found, asked=asked, planned=Refused(problem.what))
-    return replace(found, asked=asked, planned=planned)
+    return replace(found, asked=asked, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
+
+
+def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
+    """Nothing where the machine cannot be asked: the task is answered all the same."""
+    bench = desk.bench
+    try:
+        known = known_noise(bench.shell, bench.machine, bench.slot, bench.host, plan, now)
+    except PodError:
+        return ()
+    return forecast_lines(plan, known)
 
 
 def request_of(task: Task) -> Request:

@@ -69,7 +69,7 @@ def perform(  # noqa: PLR0912 - one case for each action
             _post(desk, number, found, "note", text, {"schema": 1, "broken": list(why)})
         case Progress():
             say(f"#{number}: {action.state.stage}{': ' + action.state.note if action.state.note else ''}")
-            text = bodies.progress_text(action, task)
+            text = bodies.progress_text(action, task, found.forecast)
             _post(desk, number, found, "progress", text, _held(desk, action.state))
         case Intend():
             _intend(desk, number, found, action, now, say)
@@ -132,7 +132,7 @@ def _intend(desk: Desk, number: int, found: Situation, action: Intend, now: date
     )
     say(f"#{number}: attempt {attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
-    text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(found))
+    text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(found), found.forecast)
     _post(desk, number, found, "progress", text, _held(desk, state))
 
 

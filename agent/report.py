@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bench import tables
+from bench.attribution_table import attribution_table
 from bench.plan import Recipe, written
 from bench.tables import Table
 from bench.units import bound_text
@@ -33,8 +34,13 @@ _SPECIAL = re.compile(
 
 def report_text(result: Result) -> str:
     judgement, plan = result.judgement, result.plan
+    attributed = {one.recipe: attribution_table(one) for one in result.attributions}
     recipes = [
-        {"metrics": tables.metric_table(recipe, plan, judgement), **recipe_details(result, recipe)}
+        {
+            "metrics": tables.metric_table(recipe, plan, judgement),
+            "attribution": attributed.get(recipe.name),
+            **recipe_details(result, recipe),
+        }
         for recipe in plan.recipes
     ]
     template = environment_of_templates().get_template("report.md.j2")

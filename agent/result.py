@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.attribute import Attribution, attributions
 from bench.compare import Comparison
 from bench.epochs import EpochCost, epoch_costs
 from bench.judge import Judgement, judge
@@ -56,6 +57,17 @@ class Result:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     floors: tuple[Floor, ...] | None = None
     forecasts: tuple[Forecast, ...] = ()
+
+    @property
+    def attributions(self) -> tuple[Attribution, ...]:
+        """One a recipe where the plan names changes."""
+        return attributions(
+            self.plan,
+            self.runs,
+            floors=floors_of(self.floors, self.plan, self.runs),
+            not_measured=self.not_measured,
+            parities=self.judgement.parities,
+        )
 
     @property
     def device(self) -> str:
@@ -141,12 +153,15 @@ def document_of(result: Result) -> dict[str, Any]:
         "arms": {name: _verdict(verdict) for name, verdict in judgement.arms.items()},
         "commits": {arm.name: arm.commit for arm in plan.arms},
         "params": {arm.name: dict(arm.params) for arm in plan.arms},
+        "reverts": {arm.name: list(arm.reverts) for arm in plan.arms if arm.reverts},
+        "not_measured": dict(result.not_measured),
         "replicates": plan.replicates,
         "comparisons": [_comparison(comparison) for comparison in judgement.comparisons],
         "criteria": [_scored(scored) for scored in judgement.criteria],
         "claims": [_scored(scored) for scored in judgement.claims],
         "primaries": [_scored(scored) for scored in judgement.primaries],
         "equivalence": [asdict(parity) for parity in judgement.parities],
+        "attributions": [asdict(one) for one in result.attributions],
         "runs": [_run(run) for run in result.runs],
         "phases": [asdict(ledger) for ledger in result.ledgers],
         "epochs": [asdict(cost) for cost in result.epochs],

@@ -48,6 +48,7 @@ class Situation:
     is_slot_free: bool = True
     is_enough: bool = False  # the runs so far decide, and the job was not told yet
     live: str = ""
+    forecast: tuple[str, ...] = ()  # what the plan's runs should take and show on this machine
     agent: str = ""
     error: str = ""  # why the worker could not work the plan off
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
