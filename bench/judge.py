@@ -16,10 +16,12 @@ from bench.metrics import METRICS, Metric
 from bench.parity import Parity, before_of, parity
 from bench.plan import Arm, Criterion, Plan, Recipe
 from bench.run import Run
+from bench.sameness import unlike
 from bench.sample import Pair, outcomes_text, pairs_of, typical, valid
 from bench.score import Scored, score, score_primary
 from bench.sequential import Levels, is_settled, levels_of, looks_at_hand
 from bench.units import figure
+from bench.validity import gathered
 from bench.verdict import ArmVerdict, Evidence, RecipeEvidence, verdict_of
 
 Floors = Mapping[tuple[str, str], float]
@@ -222,9 +224,9 @@ def _warnings(recipes: Sequence[RecipeEvidence], runs: Sequence[Run]) -> list[st
         arms = (here.parity.arm, here.baseline)
         ours = [run for run in runs if run.recipe == here.name and run.arm in arms]
         found += [f"{here.name}: {text}" for text in here.parity.warnings]
-        for run in ours:
-            said = (*run.warnings, *_ignored(run))
-            found += [f"{here.name}: {run.arm}: {text}" for text in said]
+        found += [f"{here.name}: {text}" for text in gathered(ours)]
+        found += [f"{here.name}: {run.arm}: {text}" for run in ours for text in _ignored(run)]
+        found += [f"{here.name}: {text}" for text in unlike(here.recipe, here.pairs)]
         dropped = sum(run.outcome == "tainted" for run in ours)
         if dropped:
             found.append(f"{here.name}: {dropped} of {len(ours)} runs tainted and dropped")

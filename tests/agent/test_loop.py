@@ -63,6 +63,9 @@ class DeadShell:
     def run(self, argv, **options):
         raise PodError("pod-1 is not reached: no route to host")
 
+    def get(self, path, limit_b, **options):
+        raise PodError("pod-1 is not reached: no route to host")
+
 
 class World:
     """A tracker, an agent's desk over it, and what the agent has said to its log."""
