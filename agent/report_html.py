@@ -7,6 +7,7 @@ markup: every value is escaped, and loses what would turn or hide it. The same f
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import tables
 from bench.plan import digest_of, written
-from bench.plots.charts import Chart, charts_of
+from bench.plots.charts import Chart, attribution_charts, charts_of
 from bench.plots.drawn import inline_svg, png_bytes, svg_bytes
 from bench.tables import Table
 from bench.units import bound_text
@@ -69,12 +70,11 @@ def _how(result: Result) -> list[str]:
 
 def report_charts(result: Result) -> tuple[Chart, ...]:
     """All charts of the runs that were judged. Raises ImportError where matplotlib is missing."""
+    plan = result.plan
     runs = [run for run in result.judged_runs if run.replicate]  # not the extra run before training
-    return tuple(
-        chart
-        for recipe in result.plan.recipes
-        for chart in charts_of(recipe, result.plan, runs, result.judgement)
-    )
+    of_recipes = (charts_of(recipe, plan, runs, result.judgement) for recipe in plan.recipes)
+    of_changes = (attribution_charts(plan, one) for one in result.attributions)
+    return tuple(itertools.chain.from_iterable((*of_recipes, *of_changes)))
 
 
 def chart_files(charts: Sequence[Chart]) -> Iterator[tuple[str, bytes]]:
