@@ -34,11 +34,9 @@ _SPECIAL = re.compile(
 
 def report_text(result: Result) -> str:
     judgement, plan = result.judgement, result.plan
-    attributed = {one.recipe: attribution_table(one) for one in result.attributions}
     recipes = [
         {
             "metrics": tables.metric_table(recipe, plan, judgement),
-            "attribution": attributed.get(recipe.name),
             **recipe_details(result, recipe),
         }
         for recipe in plan.recipes
@@ -71,8 +69,10 @@ def recipe_details(result: Result, recipe: Recipe) -> dict[str, Any]:
     """What stands below a recipe's table of metrics, in the report and in the comment."""
     plan, runs = result.plan, result.judged_runs
     ledgers = [one for one in result.ledgers if one.recipe == recipe.name]
+    attributed = [attribution_table(one) for one in result.attributions if one.recipe == recipe.name]
     return {
         "name": recipe.name,
+        "attribution": attributed[0] if attributed else None,
         "phases": tables.phase_table(recipe, plan, runs, ledgers),
         "ledgers": ledgers,
         "cache": recipe.cache,
