@@ -37,9 +37,9 @@ def said(tmp_path):
 @pytest.fixture
 def ran(progress, clock):
     def run(arm: str, seconds: float) -> None:
-        progress.run_begins("sft", 1, arm)
+        progress.begins("sft", 1, arm)
         clock.at += seconds
-        progress.run_ends("sft", arm, "ok")
+        progress.run_ends("sft", arm, "ok", seconds)
 
     return run
 
@@ -63,7 +63,7 @@ def test_before_the_first_run_nothing_is_done_and_the_rest_is_unknown(progress, 
 
 
 def test_a_run_that_begins_is_named(progress, said):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     assert said() == {
         "stage": "run",
         "recipe": "sft",
@@ -97,7 +97,7 @@ def test_the_rest_is_the_mean_of_each_arm_that_is_to_come(ran, said):
 def test_the_rest_shrinks_while_a_run_goes_on_and_never_below_zero(ran, progress, clock, said, tmp_path):
     for arm, seconds in (("baseline", 10.0), ("optimized", 6.0), ("optimized", 6.0)):
         ran(arm, seconds)
-    progress.run_begins("sft", 2, "baseline")
+    progress.begins("sft", 2, "baseline")
     clock.at += 4.0
     progress.look_at(tmp_path / "none")
     assert said()["eta_s"] == 6.0
@@ -120,26 +120,26 @@ def test_runs_that_were_there_already_count_as_done(progress, said):
 
 
 def test_step_and_loss_come_from_the_newest_event(progress, said, tmp_path):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     written = [line(kind="step", n=n, loss=loss) for n, loss in ((1, 3.0), (2, 2.5))]
     progress.look_at(events(tmp_path / "events", START, line(kind="phase", name="first"), *written))
     assert (said()["step"], said()["loss"], said()["phase"]) == (2, 2.5, "train")
 
 
 def test_a_phase_shows_before_the_first_step(progress, said, tmp_path):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     progress.look_at(events(tmp_path / "events", START, line(kind="phase", name="load")))
     assert said()["phase"] == "load"
 
 
 def test_a_line_that_is_still_being_written_is_left_for_the_next_look(progress, said, tmp_path):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     progress.look_at(events(tmp_path / "events", START, line(kind="step", n=1, loss=3.0), '{"kind": "st'))
     assert said()["step"] == 1
 
 
 def test_of_a_long_file_the_last_lines_are_read(progress, said, tmp_path):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     written = [line(kind="step", n=n, loss=1.0) for n in range(1, 1000)]
     assert sum(map(len, written)) > 2 * TAIL_B
     progress.look_at(events(tmp_path / "events", START, *written))
@@ -147,7 +147,7 @@ def test_of_a_long_file_the_last_lines_are_read(progress, said, tmp_path):
 
 
 def test_of_several_processes_the_one_that_writes_most_is_shown(progress, said, tmp_path):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     folder = events(tmp_path / "events", START, line(kind="phase", name="import"))
     trained = [line(kind="step", n=n, loss=1.0) for n in (1, 2, 3)]
     progress.look_at(events(folder, START, *trained, name="8-1.jsonl"))
@@ -155,23 +155,23 @@ def test_of_several_processes_the_one_that_writes_most_is_shown(progress, said, 
 
 
 def test_a_next_run_does_not_show_the_step_of_the_one_before(progress, said, tmp_path):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     progress.look_at(events(tmp_path / "events", START, line(kind="step", n=1, loss=3.0)))
-    progress.run_ends("sft", "baseline", "ok")
-    progress.run_begins("sft", 1, "optimized")
+    progress.run_ends("sft", "baseline", "ok", 1.0)
+    progress.begins("sft", 1, "optimized")
     assert "step" not in said()
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "no json\nno json\nno json\n", "\x00\n\x00\n\x00\n"])
 def test_events_that_cannot_be_read_change_nothing(progress, said, tmp_path, text):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     progress.look_at(events(tmp_path / "events", text))
     assert (said()["stage"], "step" in said()) == ("run", False)
 
 
 @pytest.mark.parametrize("value", ["[1]", "3", "null"])
 def test_lines_that_are_no_objects_change_nothing(progress, said, tmp_path, value):
-    progress.run_begins("sft", 1, "baseline")
+    progress.begins("sft", 1, "baseline")
     progress.look_at(events(tmp_path / "events", START, f"{value}\n", "{}\n"))
     assert "step" not in said()
 

@@ -130,8 +130,8 @@ def test_no_difference_shown_says_what_could_have_been():
     found = score_primary(
         "sft", "job_tokens_per_s", "optimized", comparison("job_tokens_per_s", around(1.0, 0.02))
     )
-    # log 1.01 + 6.7956 * 0.02 / sqrt(3) = 0.0884 log ratio; 6.7956 is the shift of a noncentral t of 2 degrees
-    # that lies beyond 4.3027 nine times in ten.
+    # log 1.01 + 6.7956 * 0.02 / sqrt(3) = 0.0884 log ratio; 6.7956 is the shift of a noncentral t of
+    # 2 degrees that lies beyond 4.3027 nine times in ten.
     assert found.reason.endswith("this run could detect 9.24 %")
 
 
