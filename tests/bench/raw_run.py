@@ -107,6 +107,8 @@ class RawRun:
             "replicate": 1,
             "owner": self.owner,
             "owner_error": "",
+            "engine": "abba",
+            "turns": [],
             "oom_kills": 0,
             "key": KEY,
             "environment": "e",

@@ -76,6 +76,21 @@ def test_a_run_that_begins_is_named(progress, said):
     }
 
 
+def test_a_round_of_several_arms_names_them(progress, said):
+    progress.begins("sft", 2, "optimized, baseline")
+    assert (said()["replicate"], said()["arm"]) == (2, "optimized, baseline")
+
+
+def test_arms_of_a_round_are_done_one_by_one_and_count_what_each_took_of_the_machine(progress, clock, said):
+    """Both took 20 s by the clock; of those each had the machine for a part."""
+    progress.begins("sft", 1, "baseline, optimized")
+    clock.at += 20.0
+    progress.run_ends("sft", "baseline", "ok", 12.0)
+    progress.run_ends("sft", "optimized", "crashed", 8.0)
+    assert said()["stage"] == "sft optimized: crashed"
+    assert (said()["done"], said()["eta_s"]) == (2, 12.0 + 8.0)
+
+
 def test_a_run_that_ended_is_done_with_its_outcome(ran, said):
     ran("baseline", 10.0)
     assert (said()["stage"], said()["done"]) == ("sft baseline: ok", 1)
