@@ -191,7 +191,7 @@ def until_verdict(address: str, number: int, agent: Agent) -> list[dict]:
         if time.monotonic() > until:
             raise SystemExit("the agent was too slow, without a verdict; see above")
         agent.look(markers)
-        time.sleep(0.1 if agent.moments else 1.0)
+        time.sleep(0.5 if agent.moments else 1.0)
 
 
 def print_comments(comments: list[dict]) -> None:
