@@ -58,6 +58,7 @@ def main() -> None:
     finally:
         if agent is not None:
             end(agent.process)
+        end_jobs()
         if not keeps:
             end(hub)
     print_comments(comments)
@@ -205,6 +206,14 @@ def print_comments(comments: list[dict]) -> None:
 def write_report() -> None:
     [job] = [path for path in (DEMO / "jobs").iterdir() if (path / "result.json").exists()]
     shutil.copyfile(job / "result.json", DEMO / "report.json")
+
+
+def end_jobs() -> None:
+    """A job outlives the agent; where the demo broke off, nobody waits for it any more."""
+    for job in (DEMO / "jobs").glob("*"):
+        if not (job / "exit.json").exists():
+            command = [sys.executable, "-I", "-S", str(job / "supervisor.pyz"), "cancel", str(job)]
+            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
 
 
 def end(process: subprocess.Popen | None) -> None:
