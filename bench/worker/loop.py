@@ -7,7 +7,6 @@ round that is there is never repeated, so a worker that is started again carries
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -153,7 +152,8 @@ def _round(work: Work, recipe: Recipe, runs: list[OneRun]) -> None:
     except Unfit as why:
         for run in runs:
             work.seals.open(run.folder)
-        write_json(work.runs / recipe.name / ENGINE, {"engine": "abba", "why": str(why)})
+        write_json(_fallback(work, recipe), {"engine": "abba", "why": str(why)})
+        work.seals.seal([_fallback(work, recipe)])
         _abba(work, [work.run_of(run.replicate, recipe, run.arm) for run in runs])
     else:
         for run, word, held_s in lockstep.ended:
@@ -175,11 +175,13 @@ def _look_before(work: Work, recipe: Recipe) -> None:
 
 
 def _engine(work: Work, recipe: Recipe) -> str:
-    try:
-        text = (work.runs / recipe.name / ENGINE).read_text(encoding="utf-8")
-        return str(json.loads(text)["engine"])
-    except (OSError, ValueError, KeyError):
-        return "abba" if recipe.events == "own" else work.plan.engine
+    """A fallback that a subject planted is none."""
+    is_alone = recipe.events == "own" or work.seals.holds(_fallback(work, recipe))
+    return "abba" if is_alone else work.plan.engine
+
+
+def _fallback(work: Work, recipe: Recipe) -> Path:
+    return work.runs / recipe.name / ENGINE
 
 
 def _abba(work: Work, runs: list[OneRun]) -> None:

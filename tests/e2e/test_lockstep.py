@@ -139,7 +139,7 @@ def alone(tmp_path_factory, name):
 def even(tmp_path_factory):
     """Three arms of the same commit, two replicates; busy threads and loader processes beside the steps."""
     folder, command = alone(tmp_path_factory, "even")
-    settings = {"even": {"steps": 36, "busy": True, "loaders": 1}}
+    settings = {"even": {"steps": 36, "busy": True, "loaders": 1, "trouble": "plant@3"}}
     repo = repository(folder, settings)
     benched = command.bench(repo, "even", "--arm", "third=main", replicates=2)
     assert benched.status == 0, benched.err
@@ -187,6 +187,12 @@ def test_windows_are_equal_in_steps_and_the_first_holds_the_first_step_alone(eve
 def test_the_order_rotates_and_is_reversed_from_replicate_to_replicate(even, replicate, orders):
     """Start, first step, then window by window: baseline, optimized, third."""
     assert " ".join(even.orders("even", replicate)).startswith(orders)
+
+
+def test_word_of_a_subject_that_arms_do_not_fit_beside_each_other_is_none(even):
+    """Every run of the first replicate plants it; the second is in lockstep all the same."""
+    assert even.engine("even")["why"] == "planted"
+    assert {even.run("even", arm, 2).engine for arm in ARMS} == {"lockstep"}
 
 
 @pytest.mark.parametrize("replicate", REPLICATES)

@@ -120,6 +120,11 @@ class Trouble:
     def hurry(self):
         socket.setdefaulttimeout(0.05)
 
+    def plant(self):
+        """Word that the arms do not fit beside each other, where the worker leaves its own."""
+        runs = pathlib.Path(hook()["events"]).parents[2]
+        (runs / "engine.json").write_text('{"engine": "abba", "why": "planted"}')
+
     def daemon(self):
         """A process in a session of its own, whose parent is gone."""
         code = "import time; time.sleep(1000)"
