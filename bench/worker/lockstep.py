@@ -198,15 +198,15 @@ class Lockstep:
             )
 
     def _end(self, lane: Lane) -> None:
-        """Leave the record of a lane whose tree is gone. Raises Unfit where the others took its memory."""
+        """Leave the record of a lane whose tree is gone. Raises Unfit where others have what it lacked."""
         self._lanes.remove(lane)
         lane.close()
         owned = self._ownership.forget(lane.tree)
         word = lane.run.end(lane.place, owned, lane.turns if lane.has_met else ())
         self.ended.append((lane.run, word, lane.held_s))
-        if self._lanes and lane.run.died_of_memory:
+        if self._lanes and (lacked := lane.run.lacked):
             others = ", ".join(other.run.arm.name for other in self._lanes)
-            raise Unfit(f"{lane.run.arm.name} ran out of memory beside {others}")
+            raise Unfit(f"{lane.run.arm.name} {lacked} beside {others}")
 
     def _abandon(self, runs: Sequence[OneRun]) -> None:
         until = time.monotonic() + self._ownership.patience_s(0.0)

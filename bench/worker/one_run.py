@@ -30,7 +30,11 @@ SCHEMA = 1
 RAW_FILES = ("events.jsonl", "choices.jsonl", "log", "host.csv", "gpu.csv", "gpu-apps.csv", "stderr")
 SECRETS = ("GITHUB_TOKEN", "GH_TOKEN", "PACELINE_KEY")
 """Never handed to a subject."""
-MEMORY_WORDS = (b"OutOfMemoryError", b"MemoryError", b"out of memory", b"not enough memory")
+LACKS = {
+    "ran out of memory": (b"OutOfMemoryError", b"MemoryError", b"out of memory", b"not enough memory"),
+    "found the device busy": (b"busy or unavailable",),  # CUDA, of a device in exclusive compute mode
+}
+"""What others on the device may have taken from a run, and how it says so."""
 TAIL_B = 8192
 
 
@@ -157,13 +161,15 @@ class OneRun:
         return bool(lines) and "loss" in lines[-1] and lines[-1].get("before") is None
 
     @property
-    def died_of_memory(self) -> bool:
-        """Whether it ended for lack of memory, as far as its record, its events and its log tell."""
+    def lacked(self) -> str:
+        """Which of `LACKS` it ended of, as far as its record, its events and its log tell; "" of none."""
         record = json.loads((self.folder / "exit.json").read_text(encoding="utf-8"))
         if (record["owner"] or {}).get("status") == 0:
-            return False
-        tails = (_tail_of(self.folder / name) for name in ("events.jsonl", "log"))
-        return bool(record["oom_kills"]) or any(word in tail for tail in tails for word in MEMORY_WORDS)
+            return ""
+        if record["oom_kills"]:
+            return "ran out of memory"
+        tails = b"".join(_tail_of(self.folder / name) for name in ("events.jsonl", "log"))
+        return next((lack for lack, words in LACKS.items() if any(word in tails for word in words)), "")
 
     def _cache(self) -> Path:
         """The run's own cache folder; where the recipe declares warm caches, one for all runs of the arm."""

@@ -39,6 +39,7 @@ TROUBLES = {
     "daemon": {"trouble": "daemon@3"},
     "memory": {"trouble": "memory@7"},
     "crowded": {"trouble": "crowded@6"},
+    "exclusive": {"trouble": "exclusive@0"},
     "nothing": {"steps": 0},
     "one_step": {"steps": 1},
     "no_tokens": {"tokens": 0},
@@ -49,6 +50,11 @@ TROUBLES = {
 """By recipe what the optimized arm does otherwise than the baseline, which is always well."""
 BOTH = {"both_twice": {"trains": 2}}
 FAST = {name: {"seconds": 0.01} for name in TROUBLES}
+ALONE = {
+    "memory": "ran out of memory",
+    "crowded": "ran out of memory",
+    "exclusive": "found the device busy",
+}
 HANG = ("hang", "never_enters", "no_first_step")
 ENDS = {
     "crash": ("crashed", "RuntimeError: the column went away (exit status 1)"),
@@ -243,7 +249,7 @@ def test_the_time_that_another_arm_hangs_is_not_that_of_an_arm(troubled, recipe)
     assert run.wall_s < owner["end"] - owner["begin"] - LIMIT_S
 
 
-@pytest.mark.parametrize("recipe", sorted(set(TROUBLES) - {"memory", "crowded", "never_enters"}))
+@pytest.mark.parametrize("recipe", sorted(set(TROUBLES) - {*ALONE, "never_enters"}))
 def test_whatever_one_arm_does_the_other_has_its_windows(troubled, recipe):
     run = troubled.run(recipe, "baseline")
     assert run.engine == "lockstep"
@@ -272,19 +278,17 @@ def test_an_arm_that_breaks_off_ends_in_its_turn_and_gives_its_memory_back(troub
     assert crashed["owner"]["end"] < other["turns"][-1][0]
 
 
-@pytest.mark.parametrize("recipe", ["memory", "crowded"])
-def test_out_of_memory_beside_others_is_measured_alone_and_says_why(troubled, recipe):
-    assert troubled.engine(recipe) == {
-        "engine": "abba",
-        "why": "optimized ran out of memory beside baseline",
-    }
+@pytest.mark.parametrize("recipe", ALONE)
+def test_what_cannot_be_beside_others_is_measured_alone_and_says_why(troubled, recipe):
+    assert troubled.engine(recipe) == {"engine": "abba", "why": f"optimized {ALONE[recipe]} beside baseline"}
     runs = [troubled.run(recipe, arm) for arm in ("baseline", "optimized")]
     assert [run.engine for run in runs] == ["abba", "abba"]
     assert runs[0].outcome == "ok"
 
 
-def test_an_arm_that_fits_alone_is_well_alone(troubled):
-    run = troubled.run("crowded")
+@pytest.mark.parametrize("recipe", ["crowded", "exclusive"])
+def test_an_arm_that_fits_alone_is_well_alone(troubled, recipe):
+    run = troubled.run(recipe)
     assert (run.outcome, run.steps) == ("ok", STEPS)
 
 

@@ -79,9 +79,13 @@ class Trouble:
 
     def crowded(self):
         """Out of memory where another process of these lives: the device holds one of them."""
-        others = [int(path.stem) for path in args.notes.glob("*.pid") if path.stem != str(os.getpid())]
-        if any(map(lives, others)):
+        if is_beside_others():
             self.memory()
+
+    def exclusive(self):
+        """As on a device in exclusive compute mode."""
+        if is_beside_others():
+            raise RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable")
 
     def kill_owner(self):
         os.kill(os.getppid(), signal.SIGKILL)
@@ -157,8 +161,9 @@ def hook():
     return json.loads(pathlib.Path(os.environ["_paceline_run"]).read_text())
 
 
-def lives(pid):
-    return pathlib.Path(f"/proc/{pid}").exists()
+def is_beside_others():
+    others = {path.stem for path in args.notes.glob("*.pid")} - {str(os.getpid())}
+    return any(pathlib.Path("/proc", pid).exists() for pid in others)
 
 
 def load():
