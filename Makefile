@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test lint types unit e2e demo measure-harness clean
+.PHONY: install test lint types unit e2e demo measure-harness simulate clean
 
 install: .venv/installed
 
@@ -39,6 +39,10 @@ demo: install
 # What the harness and the hook cost, for docs/measurement.md.
 measure-harness: install
 	$(BIN)/python benchmarks/harness_cost.py
+
+# Planted effects through the real verdict, for docs/measurement.md: two minutes on two idle cores.
+simulate: install
+	$(BIN)/python -m bench.simulate
 
 clean:
 	rm -rf .venv .paceline build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
