@@ -48,7 +48,8 @@ TROUBLES = {
     "twice": {"trains": 2},
 }
 """By recipe what the optimized arm does otherwise than the baseline, which is always well."""
-BOTH = {"both_twice": {"trains": 2}}
+BOTH = {"both_twice": {"trains": 2}, "fits": {"reserves": 0.4}, "too_large": {"reserves": 0.5}}
+"""What both arms do."""
 FAST = {name: {"seconds": 0.01} for name in TROUBLES}
 ALONE = {
     "memory": "ran out of memory",
@@ -295,6 +296,19 @@ def test_an_arm_that_fits_alone_is_well_alone(troubled, recipe):
 @pytest.mark.parametrize("recipe", ["nothing", "never_enters"])
 def test_an_arm_without_a_step_has_no_window(troubled, recipe):
     assert troubled.run(recipe).windows == ()
+
+
+def test_arms_that_fit_on_the_device_together_are_in_step(troubled):
+    runs = [troubled.run("fits", arm) for arm in ("baseline", "optimized")]
+    assert [(run.outcome, run.engine, run.steps) for run in runs] == [("ok", "lockstep", STEPS)] * 2
+    assert {run.memory["train"].reserved_b for run in runs} == {32 << 30}
+
+
+def test_arms_that_fill_the_device_together_are_measured_alone(troubled):
+    why = "2 arms reserve 80.0 GiB of the device's 80.0 GiB"
+    assert troubled.engine("too_large") == {"engine": "abba", "why": why}
+    runs = [troubled.run("too_large", arm) for arm in ("baseline", "optimized")]
+    assert [(run.outcome, run.engine, run.steps) for run in runs] == [("ok", "abba", STEPS)] * 2
 
 
 def test_an_arm_without_tokens_has_steps_and_no_throughput(troubled):

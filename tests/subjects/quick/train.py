@@ -32,6 +32,7 @@ parser.add_argument("--rows", type=int, default=4, help="of a batch")
 parser.add_argument("--tokens", type=int, default=50, help="of a row")
 parser.add_argument("--trains", type=int, default=1, help="how often")
 parser.add_argument("--loaders", type=int, default=0, help="busy processes of a data loader")
+parser.add_argument("--reserves", type=float, default=0.0, help="share of the device, 0: there is none")
 parser.add_argument("--trouble", default="none@0")
 parser.add_argument("--notes", type=pathlib.Path, help="a folder: when which process of which arm ran")
 settings = json.loads(pathlib.Path("settings.json").read_text())
@@ -189,6 +190,7 @@ def main():
     if args.notes:
         (args.notes / f"{os.getpid()}.pid").touch()
     trouble.come(0)
+    torch.cuda.reserved_b = int(args.reserves * torch.cuda.device_b)
     if args.busy:
         sys.setswitchinterval(0.0005)
         threading.Thread(target=notes.spin, daemon=True).start()
