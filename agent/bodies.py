@@ -36,7 +36,7 @@ TITLES = {
 }
 TO_GO_ON = {
     "blocked": "Edit the issue's text to answer; it is read again then.",
-    "stopped": "To have it measured after all, open the issue again, with its label, or edit its text.",
+    "stopped": "To have it measured after all, edit the issue's text; it has to be open, with its label.",
 }
 MINUTES_UNKNOWN = "not known before the first runs have ended"
 

@@ -18,6 +18,9 @@ from agent.errors import TaskError
 app = typer.Typer(
     name="paceline",
     help="Measures whether a change makes LLM fine-tuning faster, with numbers that hold.",
+    epilog="Example: paceline bench sft --baseline main --optimized faster. "
+    "Exit status: 0 done, whatever the verdict; 1 verify found a difference; 2 it cannot be done as asked; "
+    "3 machine, tracker or commits did not allow it; 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -125,9 +125,7 @@ def _config_of(repository: Source) -> str:
     try:
         return repository.bytes_of(CONFIG).decode()
     except TaskError:
-        raise TaskError(
-            f"no {CONFIG} in {repository.where}: write one, or see `paceline target PATH`"
-        ) from None
+        raise TaskError(f"no {CONFIG} in {repository.where}: `paceline init` writes one") from None
     except UnicodeDecodeError:
         raise TaskError(f"{CONFIG} is not UTF-8") from None
 

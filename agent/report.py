@@ -62,7 +62,24 @@ def how_it_was_measured(result: Result) -> dict[str, Any]:
         "equivalence": ", ".join(dict.fromkeys(bound_text(p.confidence) for p in judgement.parities)),
         # Not of the extra run before training.
         "engines": {run.engine for run in result.runs if run.replicate},
+        "not_lockstep": _why_not_lockstep(result),
     }
+
+
+def _why_not_lockstep(result: Result) -> tuple[str, ...]:
+    """Where lockstep was planned and the arms ran one after the other: why, a line a recipe."""
+    if result.plan.engine != "lockstep":
+        return ()
+    found = []
+    for recipe in result.plan.recipes:
+        ours = [run for run in result.runs if run.recipe == recipe.name and run.replicate]
+        if recipe.name in result.unfit:
+            found.append(f"{recipe.name}: not in lockstep: {result.unfit[recipe.name]}")
+        elif any(run.outcome == "no trainer" for run in ours):
+            found.append(
+                f"{recipe.name}: not in lockstep: without a trainer there are no steps to take turns at"
+            )
+    return tuple(found)
 
 
 def recipe_details(result: Result, recipe: Recipe) -> dict[str, Any]:
@@ -78,7 +95,7 @@ def recipe_details(result: Result, recipe: Recipe) -> dict[str, Any]:
         "cache": recipe.cache,
         "epochs": tables.epoch_table(recipe, result.epochs),
         "choices": tables.choice_table(recipe, plan, runs),
-        "runs": tables.run_table(recipe, result.runs),
+        "runs": tables.run_table(recipe, result.runs, result.judgement.look),
     }
 
 

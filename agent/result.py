@@ -41,7 +41,8 @@ class Result:
     """`host` is what the runs were made on; `ended` how the job ended, None where it has not.
 
     `environments` are the installed packages by digest, `history` commits and changed files by arm,
-    `not_measured` the arms that could not be made, each with one line why. `floors`
+    `unfit` the recipes whose arms could not run beside each other and `not_measured` the arms that could not
+    be made, each with one line why. `floors`
     and `forecasts` are what was known of the machine's noise when the job was prepared.
     """
 
@@ -54,6 +55,7 @@ class Result:
     error: str
     environments: Mapping[str, Any]
     history: Mapping[str, Any]
+    unfit: Mapping[str, str] = field(default_factory=dict)
     not_measured: Mapping[str, str] = field(default_factory=dict)
     floors: tuple[Floor, ...] | None = None
     forecasts: tuple[Forecast, ...] = ()
@@ -124,10 +126,16 @@ def result_of(folder: Path) -> Result:
         error=error,
         environments=_json_of(paths.runs / "environments.json") or {},
         history=_json_of(paths.runs / "history.json") or {},
+        unfit=_unfit(paths, plan),
         not_measured=_json_of(paths.runs / "not_measured.json") or {},
         floors=floors,
         forecasts=read_forecasts(folder),
     )
+
+
+def _unfit(paths: JobPaths[Path], plan: Plan) -> dict[str, str]:
+    found = {recipe.name: _json_of(paths.runs / recipe.name / "engine.json") for recipe in plan.recipes}
+    return {name: str(said.get("why", "")) for name, said in found.items() if said}
 
 
 def _json_of(path: Path) -> dict[str, Any] | None:
@@ -156,6 +164,10 @@ def document_of(result: Result) -> dict[str, Any]:
         "reverts": {arm.name: list(arm.reverts) for arm in plan.arms if arm.reverts},
         "not_measured": dict(result.not_measured),
         "replicates": plan.replicates,
+        "look": judgement.look,
+        "confidence": judgement.confidence,
+        "is_decided": judgement.is_decided,
+        "unused": judgement.unused,
         "comparisons": [_comparison(comparison) for comparison in judgement.comparisons],
         "criteria": [_scored(scored) for scored in judgement.criteria],
         "claims": [_scored(scored) for scored in judgement.claims],

@@ -67,21 +67,39 @@ def watch(desk: Desk, number: int, say: Callable[[str], None]) -> None:
 
 
 def cancel(desk: Desk, number: int) -> str:
-    """Post the note that cancels the task in its present wording; what to expect, in a line."""
+    """Post the note that cancels the task in its present wording; what to expect, in a line.
+
+    Raises TaskError where nothing is under way that could be cancelled.
+    """
     issue = _issue(desk, number)
     ledger = _ledger(desk, number)
     body = digest_of_text(issue.body)
     if ledger.is_cancelled(body):
         return f"#{number} was cancelled already"
+    idle = _why_idle(desk, issue, ledger)
+    if idle:
+        raise TaskError(f"#{number} {idle}: there is nothing to cancel")
     text = bodies.note_text(
         "Cancelled by the operator",
-        ("the job is ended and its slot freed; what was measured stays in its folder",),
+        ("the agent ends what is under way at its next look; what was measured stays in the job's folder",),
         "Edit the issue's text to ask anew.",
     )
     payload = {"schema": 1, "command": "cancel", "body": body}
     marker = Marker("note", ledger.next_version("note"), text, payload)
     desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
-    return f"#{number} is cancelled; the agent ends its job at its next look"
+    return f"#{number} is cancelled; the agent ends what is under way at its next look"
+
+
+def _why_idle(desk: Desk, issue: Issue, ledger: Ledger) -> str:
+    """Why nothing is under way on an issue, "" where something is, or is about to be."""
+    stage = _status(issue, ledger).stage
+    if stage in ("verdict", "done"):
+        return "has its verdict"
+    if not issue.is_open:
+        return "is closed"
+    if desk.operator.label.casefold() not in {label.casefold() for label in issue.labels}:
+        return f"has no label {desk.operator.label!r}"
+    return {"blocked": "waits for its author", "stopped": "is stopped already"}.get(stage, "")
 
 
 def _issue(desk: Desk, number: int) -> Issue:

@@ -173,13 +173,16 @@ def _span(cost: EpochCost) -> str:
     return f"{once} and by epoch{rows} (measured over {cost.epochs:g})"
 
 
-def run_table(recipe: Recipe, runs: Sequence[Run]) -> Table:
-    """A row a run, as they are; a run that did not end well shows why."""
+def run_table(recipe: Recipe, runs: Sequence[Run], last: int | None = None) -> Table:
+    """A row a run, as they are; a run that did not end well shows why.
+
+    `last` is the replicate at which everything was decided: later ones are shown and not used.
+    """
     rows = [
         (
             str(run.replicate),
             run.arm,
-            run.outcome if run.outcome == "ok" else f"{run.outcome}: {run.reason}",
+            _outcome(run, last),
             value_text(run.wall_s, "s"),
             value_text(run.steps, "count"),
             value_text(run.tokens, "count"),
@@ -193,6 +196,11 @@ def run_table(recipe: Recipe, runs: Sequence[Run]) -> Table:
     losses = ("first loss", "final loss", "held-out loss")
     header = ("replicate", "arm", "outcome", "wall", "steps", "tokens", *losses)
     return Table("Runs", header, tuple(rows))
+
+
+def _outcome(run: Run, last: int | None) -> str:
+    text = run.outcome if run.outcome in ("ok", "no trainer") else f"{run.outcome}: {run.reason}"
+    return f"{text}; not used, made after the decision" if last and run.replicate > last else text
 
 
 def criteria_table(judgement: Judgement) -> Table:

@@ -193,11 +193,17 @@ def _too_few(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.recipes:
         return (f"{evidence.arm} takes part in no recipe" if evidence.arm else "no arm to judge",)
     return tuple(
-        f"{here.name}: {len(valid(here.pairs))} of {here.replicates} pairs are valid,"
-        f" needs >= {FEWEST_PAIRS} ({outcomes_text(here.pairs)})"
+        f"{here.name}: {_pairs_text(here)}, needs >= {FEWEST_PAIRS}"
         for here in evidence.recipes
         if len(valid(here.pairs)) < FEWEST_PAIRS
     )
+
+
+def _pairs_text(here: RecipeEvidence) -> str:
+    good = len(valid(here.pairs))
+    if good == here.replicates:
+        return f"only {good} replicate{'s' * (good != 1)}"
+    return f"{good} of {here.replicates} pairs are valid ({outcomes_text(here.pairs)})"
 
 
 def _work_moved(evidence: Evidence) -> tuple[str, ...]:

@@ -160,9 +160,34 @@ def test_an_issue_that_is_not_there_is_told_with_its_repository(world):
 def test_cancel_posts_a_note_that_the_agent_obeys(world):
     number = world.file(TOO_DEAR)
     world.settle()
-    assert cancel(world.desk, number) == "#1 is cancelled; the agent ends its job at its next look"
+    told = "#1 is cancelled; the agent ends what is under way at its next look"
+    assert cancel(world.desk, number) == told
     world.settle()
     assert world.stages(number) == ["waiting", "stopped"]
+
+
+@pytest.mark.parametrize(
+    ("issue", "told"),
+    [
+        ({"is_open": False}, "#1 is closed: there is nothing to cancel"),
+        ({"labels": ()}, "#1 has no label 'bench': there is nothing to cancel"),
+    ],
+)
+def test_what_is_not_under_way_cannot_be_cancelled(world, issue, told):
+    number = world.file(TOO_DEAR)
+    world.settle()
+    world.change(number, **issue)
+    before = len(world.comments(number))
+    with pytest.raises(TaskError, match=re.escape(told)):
+        cancel(world.desk, number)
+    assert len(world.comments(number)) == before
+
+
+def test_a_task_with_problems_has_nothing_to_cancel(world):
+    number = world.file("### Kind\n\ninfra\n")
+    world.settle()
+    with pytest.raises(TaskError, match="#1 waits for its author: there is nothing to cancel"):
+        cancel(world.desk, number)
 
 
 def test_cancel_twice_posts_once(world):
