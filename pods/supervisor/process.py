@@ -126,11 +126,14 @@ def children() -> set[Process]:
     return {one for one in map(process_of, map(int, listed.split())) if one is not None}
 
 
-def stands_still(pid: int) -> bool:
+def stands_still(process: Process) -> bool:
     """Whether none of its threads runs: each is stopped by a signal, traced, or has ended."""
+    stat = stat_of(process.pid)
+    if stat is None or stat.process != process or stat.is_gone:
+        return True
     try:
-        with os.scandir(f"/proc/{pid}/task") as threads:
-            return all(_fields_of(f"{pid}/task/{thread.name}")[:1] in _STANDING for thread in threads)
+        with os.scandir(f"/proc/{process.pid}/task") as threads:
+            return all(_fields_of(f"{process.pid}/task/{one.name}")[:1] in _STANDING for one in threads)
     except OSError:
         return True
 

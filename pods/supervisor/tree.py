@@ -1,10 +1,11 @@
 """Stops and continues the whole tree below this process, so that it does not run beside one that is measured.
 
-Stopping goes parent first. Then it is looked again, newest process first, until nothing new appears and the
-kernel says that every thread stands still, or until `STOP_LIMIT_S` has passed (a process that is inside a
-disk read stops when it comes out). What has ended counts as new too: a process that forks and ends at once is
-never seen alive by a look that takes longer than its life, but as long as nobody here reaps it stays, and
-tells that its line goes on. Continuing goes children first.
+Stopping goes parent first. Once the kernel says that every thread of all that was found stands still, it is
+looked again, newest process first, until nothing new appears, or until `STOP_LIMIT_S` has passed (a process
+that is inside a disk read stops when it comes out). What has ended counts as new too: a process that forks
+and ends at once is hardly ever seen alive, but its parent stands still, or is this process, so nobody reaps
+it, and it tells that its line goes on. Where all that is known stands still and nothing is new, nothing else
+is there. Continuing goes children first.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ LOOK_AGAIN_S = 0.0005
 
 def stop() -> int:
     """Stop every living descendant of this process; how many stand still."""
-    stopped = process.lineage([os.getpid()])
-    for found in stopped:
-        process.send(found, signal.SIGSTOP)
-    seen = set(stopped)
-    until = time.monotonic() + STOP_LIMIT_S
-    while not _stands_still(seen) and time.monotonic() < until:
-        time.sleep(LOOK_AGAIN_S)
+    found = process.lineage([os.getpid()])
+    for one in found:
+        process.send(one, signal.SIGSTOP)
+    seen, until = set(found), time.monotonic() + STOP_LIMIT_S
+    has_new = True
+    while has_new and time.monotonic() < until:
+        while not all(process.stands_still(one) for one in seen) and time.monotonic() < until:
+            time.sleep(LOOK_AGAIN_S)
+        has_new = _stop_new(seen)
     return sum(process.process_of(one.pid) == one for one in seen)
 
 
@@ -40,21 +43,19 @@ def go_on() -> int:
     return len(found)
 
 
-def _stands_still(seen: set[Process]) -> bool:
-    """Whether all that is below was seen before, and stands still. What is new is stopped at once."""
-    stands_still, parents = True, {os.getpid(), *(one.pid for one in seen)}
+def _stop_new(seen: set[Process]) -> bool:
+    """Stop what was not seen before, the moment that it is; whether there was any."""
+    has_new, parents = False, {os.getpid(), *(one.pid for one in seen)}
     for pid in sorted(process.every_pid(), reverse=True):
         stat = process.stat_of(pid)
-        if stat is None:
+        if stat is None or stat.process in seen:
             continue
-        if stat.process in seen:
-            stands_still = stands_still and (stat.is_gone or process.stands_still(pid))
-        elif stat.parent in parents and _is_ours(stat.parent, seen):
+        if stat.parent in parents and _is_ours(stat.parent, seen):
             process.send(stat.process, signal.SIGSTOP)
             seen.add(stat.process)
             parents.add(pid)
-            stands_still = False
-    return stands_still
+            has_new = True
+    return has_new
 
 
 def _is_ours(pid: int, seen: set[Process]) -> bool:
