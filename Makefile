@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test lint types unit e2e demo measure-harness simulate clean
+.PHONY: install test lint types unit e2e demo measure-harness measure-noise simulate clean
 
 install: .venv/installed
 
@@ -39,6 +39,11 @@ demo: install
 # What the harness and the hook cost, for docs/measurement.md.
 measure-harness: install
 	$(BIN)/python benchmarks/harness_cost.py
+
+# How often our own verdicts are right on this machine: about two hours; saves as it goes and goes on from there.
+measure-noise: install
+	$(BIN)/python benchmarks/noise.py collect benchmarks/results/noise
+	$(BIN)/python benchmarks/noise.py table benchmarks/results/noise
 
 # Planted effects through the real verdict, for docs/measurement.md: two minutes on two idle cores.
 simulate: install
