@@ -1,15 +1,17 @@
 """Stops and continues the whole tree below this process, so that it does not run beside one that is measured.
 
-Stopping goes parent first. Once the kernel says that every thread of all that was found stands still, it is
-looked again, newest process first, until nothing new appears, or until `STOP_LIMIT_S` has passed (a process
-that is inside a disk read stops when it comes out). What has ended counts as new too: a process that forks
-and ends at once is hardly ever seen alive, but its parent stands still, or is this process, so nobody reaps
-it, and it tells that its line goes on. Where all that is known stands still and nothing is new, nothing else
-is there. Continuing goes children first.
+Stopping begins with whole process groups, which the kernel signals at once: a line of processes that each
+fork and end cannot outrun that. Then it goes parent first. Once the kernel says that every thread of all that
+was found stands still, it is looked again, newest process first, until nothing new appears, or until
+`STOP_LIMIT_S` has passed (a process that is inside a disk read stops when it comes out). What has ended counts
+as new too: a process that forks and ends at once is hardly ever seen alive, but its parent stands still, or is
+this process, so nobody reaps it, and it tells that its line goes on. Where all that is known stands still and
+nothing is new, nothing else is there. Continuing goes children first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -24,6 +26,7 @@ LOOK_AGAIN_S = 0.0005
 def stop() -> int:
     """Stop every living descendant of this process; how many stand still."""
     found = process.lineage([os.getpid()])
+    _stop_groups(found)
     for one in found:
         process.send(one, signal.SIGSTOP)
     seen, until = set(found), time.monotonic() + STOP_LIMIT_S
@@ -41,6 +44,17 @@ def go_on() -> int:
     for one in reversed(found):
         process.send(one, signal.SIGCONT)
     return len(found)
+
+
+def _stop_groups(found: list[Process]) -> None:
+    """A subject is started in a session of its own, so a group that one of it is in holds nobody else."""
+    groups = set()
+    for one in found:
+        with contextlib.suppress(OSError):
+            groups.add(os.getpgid(one.pid))
+    for group in groups - {os.getpgrp()}:
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGSTOP)
 
 
 def _stop_new(seen: set[Process]) -> bool:

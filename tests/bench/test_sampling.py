@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from bench.worker.sampling import Sampling
 
 BUSY = "import time\nuntil = time.process_time() + 0.6\nwhile time.process_time() < until: pass\n"
 STRANGER = "while True: pass\n"
+PYTHON = shlex.quote(sys.executable)  # the folder of the clone may have a space
 
 
 def made(tmp_path, name="run") -> tuple[Path, Path]:
@@ -68,7 +70,7 @@ def test_cpu_time_of_a_child_is_our_own_while_it_lives_and_after():
 def test_a_grandchild_is_our_own():
     log = HostLog()
     before = busy_s(log)["own [s]"]
-    subprocess.run(["sh", "-c", f"{sys.executable} -c '{BUSY}'; true"], check=True)
+    subprocess.run(["sh", "-c", f"{PYTHON} -c '{BUSY}'; true"], check=True)
     assert busy_s(log)["own [s]"] >= before + 0.6
     log.close()
 
@@ -77,7 +79,7 @@ def test_a_grandchild_is_our_own():
 def stranger():
     """A busy process that is not below this one: handed to init, or whoever reaps for it."""
     started = subprocess.run(
-        ["setsid", "sh", "-c", f"{sys.executable} -c '{STRANGER}' > /dev/null 2>&1 & echo $!"],
+        ["setsid", "sh", "-c", f"{PYTHON} -c '{STRANGER}' > /dev/null 2>&1 & echo $!"],
         capture_output=True,
         check=True,
     )
@@ -125,7 +127,7 @@ def waited_s(log, **options) -> float:
 def test_a_mark_tells_of_waits_at_once(tmp_path):
     """Four busy processes on fewer CPUs than that wait for each other, or for whoever else there is."""
     log = HostLog()
-    spin = f"{sys.executable} -c 'while True: pass' & "
+    spin = f"{PYTHON} -c 'while True: pass' & "
     busy = subprocess.Popen(["sh", "-c", spin * (2 * (os.cpu_count() or 1)) + "wait"], start_new_session=True)
     log.fresh()
     until = time.monotonic() + 30
