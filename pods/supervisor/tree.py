@@ -3,10 +3,10 @@
 Stopping begins with whole process groups, which the kernel signals at once: a line of processes that each
 fork and end cannot outrun that. Then it goes parent first. Once the kernel says that every thread of all that
 was found stands still, it is looked again, newest process first, until nothing new appears, or until
-`STOP_LIMIT_S` has passed (a process that is inside a disk read stops when it comes out). What has ended counts
-as new too: a process that forks and ends at once is hardly ever seen alive, but its parent stands still, or is
-this process, so nobody reaps it, and it tells that its line goes on. Where all that is known stands still and
-nothing is new, nothing else is there. Continuing goes children first.
+`STOP_LIMIT_S` has passed (a process that is inside a disk read stops when it comes out). What has ended
+counts as new too: a process that forks and ends at once is hardly ever seen alive, but its parent stands
+still, or is this process, so nobody reaps it, and it tells that its line goes on. Where all that is known
+stands still and nothing is new, nothing else is there. Continuing goes children first.
 """
 
 from __future__ import annotations
