@@ -217,4 +217,4 @@ def test_a_sweep_is_measured_in_folders_of_its_own(command, history):
     assert [run["arm"] for run in ended.document["runs"]] == ["baseline", "optimized", "more=0.3"]
     assert ended.document["params"]["more=0.3"] == {"more": 0.3}
     assert (ended.folder / "runs" / "sleep" / "1" / "more=0.3" / "exit.json").exists()
-    assert ended.run("sleep", "more=0.3")["wall_s"] > 0.5
+    assert ended.run("sleep", "more=0.3")["wall_s"] > 0.3  # it slept as long as that
