@@ -256,7 +256,7 @@ def test_an_agent_elsewhere_leaves_the_work_of_a_killed_one_alone_while_its_hold
     life.until(running(life, number))
     life.kill(first)
     life.start_agent(config=elsewhere, machine=life.folder / "machine-2")
-    life.until(lambda: "elsewhere" in (life.folder / "agent.log").read_text())
+    life.until(lambda: (life.folder / "agent.log").read_text().count("every 0.3 s") == 2)
     markers = life.markers(number)
     time.sleep(2.0)  # several polls
     assert life.markers(number) == markers

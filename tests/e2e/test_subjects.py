@@ -133,18 +133,21 @@ def test_phases_sum_to_the_outer_wall_time_within_1_percent(benched):
 
 
 def test_the_hooks_phases_leave_no_hole(benched):
-    """What the reader fills in (interpreter start and end) is all that the hook did not write itself."""
+    """What the reader fills in (interpreter start and end) is all that the hook did not write itself; at a gate
+    the process stood still."""
     folder = benched.folder / "runs" / "overridden" / "1" / "baseline"
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     phases = sorted((e for e in events if e["kind"] == "phase"), key=lambda event: event["begin"])
-    covered = sum(phase["end"] - phase["begin"] for phase in phases)
+    covered = sum(event["end"] - event["begin"] for event in events if event["kind"] in ("phase", "gate"))
     assert covered == pytest.approx(phases[-1]["end"] - phases[0]["begin"], rel=0.001)
     assert {"import", "prep", "first", "train", "save", "other"} <= {phase["name"] for phase in phases}
 
 
 def test_the_harness_adds_less_than_2_s_to_a_run(benched):
-    for run in benched.document["runs"]:
-        assert run["harness_s"] < 2.0, run["recipe"]
+    # In lockstep others run meanwhile, so it is known of the runs that were made alone.
+    known = [run["harness_s"] for run in benched.document["runs"] if run["harness_s"] is not None]
+    assert known
+    assert max(known) < 2.0
 
 
 def test_choices_of_the_trainer_are_kept(benched):
