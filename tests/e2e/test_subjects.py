@@ -133,8 +133,10 @@ def test_phases_sum_to_the_outer_wall_time_within_1_percent(benched):
 
 
 def test_the_hooks_phases_leave_no_hole(benched):
-    """What the reader fills in (interpreter start and end) is all that the hook did not write itself; at a gate
-    the process stood still."""
+    """What the reader fills in (interpreter start and end) is all that the hook did not write itself.
+
+    At a gate the process stood still.
+    """
     folder = benched.folder / "runs" / "overridden" / "1" / "baseline"
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     phases = sorted((e for e in events if e["kind"] == "phase"), key=lambda event: event["begin"])
