@@ -173,7 +173,17 @@ class _Ended:
             if self._early.is_due(JobPaths(Path(self._spec.paths.root))):
                 self._shell.put(self._spec.paths.enough, b"")
             return self._is_lost()
+        self._check_whole()
         return True
+
+    def _check_whole(self) -> None:
+        """What was deleted under a job that lives is put back in part: no result can be read from that."""
+        try:
+            self._shell.get(self._spec.paths.job, PROGRESS_LIMIT_B)
+        except NoSuchFile:
+            raise PodError(
+                f"the job folder {self._spec.paths.root} is not whole: somebody deleted it"
+            ) from None
 
     def _is_lost(self) -> bool:
         if time.monotonic() < self._observe_at:
