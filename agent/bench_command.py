@@ -181,9 +181,7 @@ class _Ended:
         try:
             self._shell.get(self._spec.paths.job, PROGRESS_LIMIT_B)
         except NoSuchFile:
-            raise PodError(
-                f"the job folder {self._spec.paths.root} is not whole: somebody deleted it"
-            ) from None
+            raise PodError(f"the job folder {self._spec.paths.root} is gone: somebody deleted it") from None
 
     def _is_lost(self) -> bool:
         if time.monotonic() < self._observe_at:
