@@ -41,14 +41,11 @@ def look_at(looks: Sequence[int], replicates: int) -> int:
 
 def whole_replicates(plan: Plan, runs: Path) -> int:
     """How many replicates from the first on have all their runs."""
-    whole = 0
     for replicate, recipe, arms in plan.rounds():
         folder = runs / recipe.name / str(replicate)
         if not all((folder / arm.name / "exit.json").exists() for arm in arms):
-            return whole if replicate > whole else replicate - 1
-        if recipe is plan.recipes[-1]:
-            whole = replicate
-    return whole
+            return replicate - 1
+    return plan.replicates
 
 
 def _plan_of(paths: JobPaths[Path]) -> Plan | None:
@@ -61,5 +58,4 @@ def _plan_of(paths: JobPaths[Path]) -> Plan | None:
 def _is_enough(paths: JobPaths[Path]) -> bool:
     from agent.result import result_of
 
-    judgement = result_of(paths.root).judgement
-    return judgement.is_decided and judgement.look is not None
+    return result_of(paths.root).judgement.is_enough

@@ -53,6 +53,11 @@ class Judgement:
     look: int | None = None
     unused: int = 0
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether a look decided everything, so that the job may end."""
+        return self.is_decided and self.look is not None
+
 
 def judge(
     plan: Plan,
@@ -71,12 +76,6 @@ def judge(
         if judgement.is_decided or look == plan.replicates:
             return replace(judgement, look=look, unused=_replicates(runs) - _replicates(seen))
     return judging.of(runs, plan.replicates)
-
-
-def is_enough(plan: Plan, runs: Sequence[Run], *, floors: Floors = NO_FLOORS) -> bool:
-    """Whether a plan with looks has come to one that decides everything, so that its job may end."""
-    judgement = judge(plan, runs, floors=floors)
-    return judgement.is_decided and judgement.look is not None
 
 
 def _replicates(runs: Sequence[Run]) -> int:

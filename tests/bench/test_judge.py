@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from bench.judge import is_enough, judge
+from bench.judge import judge
 from bench.metrics import metric
 from bench.plan import Arm
 from bench.run import Choice, Eval
@@ -351,11 +351,11 @@ def test_a_floor_that_nothing_passes_decides_nothing():
     ],
 )
 def test_a_job_may_end_early_once_a_look_has_decided(plan, factor, replicates, expected):
-    assert is_enough(plan, made_runs(factor, replicates)) is expected
+    assert judge(plan, made_runs(factor, replicates)).is_enough is expected
 
 
 def test_a_job_with_a_floor_ends_by_what_is_proven_beyond_it():
-    assert not is_enough(AUTO, made_runs(1.5, 3), floors={("sft", "job_tokens_per_s"): 0.5})
+    assert not judge(AUTO, made_runs(1.5, 3), floors={("sft", "job_tokens_per_s"): 0.5}).is_enough
 
 
 def test_what_ended_a_job_early_is_what_is_judged_later_whatever_was_made_meanwhile():
