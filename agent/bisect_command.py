@@ -36,8 +36,9 @@ from pods.shell import PodError
 
 from agent.bench_command import measured_here
 from agent.errors import TaskError
+from agent.floors import known_here, share_text
 from agent.planning import MOST_REPLICATES, OPTIMIZED, Planned, Request, plan_for
-from agent.report import escaped
+from agent.report import plain
 from agent.repository import LoggedCommit, Repository, open_repository
 
 SCHEMA = 1
@@ -111,6 +112,8 @@ def bisect_here(bisection: Bisection, repo: Path, *, as_json: bool) -> int:
     asked = asked_of(bisection, open_repository(repo))
     out = sys.stderr if as_json else sys.stdout
     print(_beginning(asked), file=out, flush=True)
+    if doubt := _doubt(asked, _floor(asked, bisection.engine)):
+        print(f"warning: {doubt}\n", file=sys.stderr, flush=True)
     search, judgements, status = begin(len(asked.line) - 1), [], 0
     try:
         while (probe := next_probe(search)) is not None:
@@ -211,7 +214,7 @@ def _broken(asked: Asked, pairs: Sequence[Pair]) -> str:
 
 
 def told(commit: LoggedCommit) -> str:
-    return f"{commit.id[:12]} {escaped(commit.subject)}".rstrip()
+    return f"{commit.id[:12]} {plain(commit.subject)}".rstrip()
 
 
 def _beginning(asked: Asked) -> str:
@@ -220,6 +223,23 @@ def _beginning(asked: Asked) -> str:
     return (
         f"{number} behind {good.id[:12]} up to {others[-1].id[:12]}; worse is {_worse(asked)} in"
         f" {asked.recipe}; at most {asked.looks[-1]} replicates a commit\n"
+    )
+
+
+def _floor(asked: Asked, engine: Engine) -> float | None:
+    """The A/A floor of the metric on this machine, an absolute log ratio; None where none is stored."""
+    plan = asked.planned.plan
+    noise = known_here(plan).of(plan.recipes[0], engine)
+    return noise.floor(asked.metric.name) if noise else None
+
+
+def _doubt(asked: Asked, floor: float | None) -> str:
+    """Why a commit that is said to be worse may be none, empty where nothing is against it."""
+    if floor is None or -limit_of(asked.metric, asked.threshold) > floor:
+        return ""
+    return (
+        f"a threshold of {asked.threshold:g} lies within the A/A floor of this machine, {share_text(floor)}:"
+        " equal commits may be found to be worse"
     )
 
 

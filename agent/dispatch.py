@@ -26,8 +26,14 @@ SUBJECT_GRACE_S = 10.0
 PREPARE_LIMIT_S = 7200.0
 """For fetching and building environments, on top of the runs' own limits."""
 BETWEEN_RUNS_S = 30.0
-GPU_WINDOWS: Mapping[str, Any] = {"window_steps": 20, "window_s": 2.0}
-"""Longer than on a CPU: a gate drains the queue that runs ahead of a GPU."""
+GPU_WINDOWS: Mapping[str, Any] = {"window_steps": 3, "window_s": 2.0}
+"""Longer than on a CPU: a gate drains the queue that runs ahead of a GPU, which costs time, not steps."""
+MEASURES = ("__init__.py", "plan.py", "worker/*.py", "hook/*.py", "hook/_paceline_hook/*.py")
+READS = (
+    *("spoiled.py", "record.py", "run.py", "events.py", "outcome.py", "windows.py", "columns.py"),
+    *("host_trace.py", "gpu_trace.py", "validity.py", "conditions.py", "consistency.py", "units.py"),
+)
+"""What the worker tells by whether the machine spoiled a run: standard library only, as all that travels."""
 WORKER_MAIN = b"""
 import pathlib, sys
 from bench.worker.__main__ import main
@@ -48,21 +54,20 @@ class Place:
 
 @cache
 def worker_archive() -> bytes:
-    """`worker.pyz`: the worker, the plan's form, and the hook as files to be unpacked."""
-    root = Path(bench.__file__).parent
-    names = ["__init__.py", "plan.py", "worker/*.py", "hook/*.py", "hook/_paceline_hook/*.py"]
-    files = {
-        f"bench/{path.relative_to(root).as_posix()}": path.read_bytes()
-        for name in names
-        for path in root.glob(name)
-    }
-    return pack({"__main__.py": WORKER_MAIN, **files})
+    """`worker.pyz`: the worker, the plan's form, what reads a record; the hook as files to be unpacked."""
+    return pack({"__main__.py": WORKER_MAIN, **_files(*MEASURES, *READS)})
 
 
 @cache
 def harness_digest() -> str:
     """SHA-256 (16 hex digits) of everything that measures: worker, hook and supervisor."""
-    return hashlib.sha256(worker_archive() + supervisor_archive()).hexdigest()[:16]
+    return hashlib.sha256(pack(_files(*MEASURES)) + supervisor_archive()).hexdigest()[:16]
+
+
+def _files(*names: str) -> dict[str, bytes]:
+    root = Path(bench.__file__).parent
+    paths = [path for name in names for path in root.glob(name)]
+    return {f"bench/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths}
 
 
 def spec_of(plan: Plan, name: str, place: Place) -> JobSpec:

@@ -8,11 +8,12 @@ that nobody tells goes on to the plan's cap.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.plan import Plan
+from bench.spoiled import is_round_spoiled, next_place
 from pods.paths import JobPaths
 
 
@@ -30,8 +31,14 @@ class Early:
         look = look_at(plan.looks, whole_replicates(plan, paths.runs))
         if look in (0, plan.replicates) or self.looked.get(str(paths.root)) == look:
             return False
+        if _may_be_made_again(plan, paths.runs, look):
+            return False
+        try:
+            is_enough = _is_enough(paths)
+        except FileNotFoundError:  # a run was just set aside, and is made again
+            return False
         self.looked[str(paths.root)] = look
-        return _is_enough(paths)
+        return is_enough
 
 
 def look_at(looks: Sequence[int], replicates: int) -> int:
@@ -40,12 +47,31 @@ def look_at(looks: Sequence[int], replicates: int) -> int:
 
 
 def whole_replicates(plan: Plan, runs: Path) -> int:
-    """How many replicates from the first on have all their runs."""
+    """How many replicates from the first on have all their runs; arms that could not be made have none."""
+    unmade = _unmade(runs)
     for replicate, recipe, arms in plan.rounds():
         folder = runs / recipe.name / str(replicate)
-        if not all((folder / arm.name / "exit.json").exists() for arm in arms):
+        if not all((folder / arm.name / "exit.json").exists() for arm in arms if arm.name not in unmade):
             return replicate - 1
     return plan.replicates
+
+
+def _may_be_made_again(plan: Plan, runs: Path, replicate: int) -> bool:
+    """Whether the worker may be about to put another try in the place of runs of this replicate."""
+    for recipe in plan.recipes:
+        folders = [runs / recipe.name / str(replicate) / arm.name for arm in plan.arms_of(recipe)]
+        ended = [folder for folder in folders if (folder / "exit.json").exists()]
+        if all(next_place(folder) for folder in ended) and is_round_spoiled(ended):
+            return True
+    return False
+
+
+def _unmade(runs: Path) -> Container[str]:
+    try:
+        found = json.loads((runs / "not_measured.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return found if isinstance(found, dict) else ()
 
 
 def _plan_of(paths: JobPaths[Path]) -> Plan | None:

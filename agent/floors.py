@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from bench.run import Run
 from bench.units import bound_text
 from pods import noise as store
 from pods.shell import Shell
+from pods.shell_local import LocalShell
 
 from agent.dispatch import harness_digest
+from agent.here import MACHINE, look_around
 
 SCHEMA = 1
 FLOORS = "floors.json"
@@ -83,6 +85,13 @@ def known_noise(
     return Known(tuple(pooled), outdated, tuple(warnings))
 
 
+def known_here(plan: Plan) -> Known:
+    """Of the freest slot of this machine. Raises PodError."""
+    shell = LocalShell()
+    here = look_around(shell)
+    return known_noise(shell, MACHINE, here.slot, here.host, plan, datetime.now(UTC))
+
+
 def floors_text(known: Sequence[Noise]) -> str:
     """The content of `floors.json`: every floor that is known, of each engine and environment."""
     floors = [
@@ -120,7 +129,7 @@ def floors_of(floors: Sequence[Floor] | None, plan: Plan, runs: Sequence[Run]) -
 
 def kinds_of(recipe: str, plan: Plan, runs: Sequence[Run]) -> set[tuple[str, str]]:
     """How a recipe was really measured: each engine with each of the baseline's environments."""
-    ended = [run for run in runs if run.recipe == recipe and run.outcome in ("ok", "no trainer")]
+    ended = [run for run in runs if run.recipe == recipe and run.is_well]
     environments = {run.environment for run in ended if run.arm == plan.arms[0].name}
     return set(product({run.engine for run in ended}, environments))
 

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.metrics import BY_NAME
@@ -28,14 +27,12 @@ from bench.power import (
 from bench.sequential import EACH_LOOK, LOOKS
 from bench.tables import Table
 from bench.units import bound_text, figure
-from pods.shell_local import LocalShell
 
 from agent.dispatch import BETWEEN_RUNS_S
 from agent.errors import TaskError
-from agent.floors import Known, known_noise, share_text
+from agent.floors import Known, known_here, share_text
 from agent.follow import duration_text
 from agent.forecast import seconds_of
-from agent.here import MACHINE, look_around
 from agent.noise_command import NoiseRequest, noise_plan
 from agent.report import table_text
 from agent.repository import open_repository
@@ -73,10 +70,7 @@ def plan_here(request: PlanRequest, repo: Path) -> str:
     repository = open_repository(repo)
     asked = NoiseRequest(request.recipes, params=request.params, engine=request.engine)
     plan = noise_plan(asked, repository).plan
-    shell = LocalShell()
-    here = look_around(shell)
-    known = known_noise(shell, MACHINE, here.slot, here.host, plan, datetime.now(UTC))
-    return plan_text(plan, known, wanted)
+    return plan_text(plan, known_here(plan), wanted)
 
 
 def wanted_of(request: PlanRequest) -> Wanted:
@@ -103,6 +97,10 @@ def plan_text(plan: Plan, known: Known, wanted: Wanted) -> str:
 def _part(recipe: Recipe, plan: Plan, known: Known, wanted: Wanted) -> Iterator[str]:
     noise = known.of(recipe, plan.engine)
     spread = noise.spread(recipe.primary) if noise else None
+    if noise is not None and not noise.effects.get(recipe.primary):
+        title = BY_NAME[recipe.primary].title
+        yield f"The {noise.replicates} stored A/A replicates have no {title}: {_has_instead(noise)}."
+        return
     if noise is None or spread is None:
         yield from _without_noise(recipe, plan, known, wanted)
         return
@@ -120,6 +118,12 @@ def _part(recipe: Recipe, plan: Plan, known: Known, wanted: Wanted) -> Iterator[
     yield from _for_effect(noise, spread, threshold, wanted)
     yield f"Smallest effect that would show with power {wanted.power:g}:"
     yield table_text(_detectable_table(noise, spread, threshold, wanted))
+
+
+def _has_instead(noise: Noise) -> str:
+    """What a recipe without a trainer, or with other figures than its primary, could be planned by."""
+    known = [name for name in noise.effects if noise.spread(name) is not None]
+    return f"make one of these the recipe's primary: {', '.join(known)}" if known else "they have no figure"
 
 
 def _for_effect(noise: Noise, spread: float, threshold: float, wanted: Wanted) -> Iterator[str]:

@@ -124,6 +124,11 @@ def in_code(text: str) -> str:
     return " ".join(str(text).split()).replace("`", "'")[:LONGEST_CELL]
 
 
+def plain(text: str) -> str:
+    """Foreign text for one line of a terminal: nothing in it moves the cursor."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
 def escaped(text: str) -> str:
     """Foreign text for one line of Markdown: nothing in it is markup, a mention, a comment or a new line."""
     line = " ".join(str(text).split())

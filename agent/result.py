@@ -79,7 +79,8 @@ class Result:
     def judged_runs(self) -> tuple[Run, ...]:
         """Those up to the look at which everything was decided; all where there was none."""
         look = self.judgement.look
-        return tuple(run for run in self.runs if look is None or run.replicate <= look)
+        counting = (run for run in self.runs if not run.set_aside)
+        return tuple(run for run in counting if look is None or run.replicate <= look)
 
     @property
     def ledgers(self) -> tuple[PhaseLedger, ...]:
@@ -115,7 +116,14 @@ def result_of(folder: Path) -> Result:
     host = _json_of(folder / HOST) or {}
     error = (_json_of(paths.runs / "error.json") or {}).get("text", "")
     floors = read_floors(folder)
-    judgement = judge(plan, runs, floors=floors_of(floors, plan, runs), device=str(host.get("device", "")))
+    not_measured = _json_of(paths.runs / "not_measured.json") or {}
+    judgement = judge(
+        plan,
+        runs,
+        floors=floors_of(floors, plan, runs),
+        device=str(host.get("device", "")),
+        unmade=not_measured,
+    )
     return Result(
         folder=folder,
         plan=plan,
@@ -127,7 +135,7 @@ def result_of(folder: Path) -> Result:
         environments=_json_of(paths.runs / "environments.json") or {},
         history=_json_of(paths.runs / "history.json") or {},
         unfit=_unfit(paths, plan),
-        not_measured=_json_of(paths.runs / "not_measured.json") or {},
+        not_measured=not_measured,
         floors=floors,
         forecasts=read_forecasts(folder),
     )
@@ -207,6 +215,8 @@ def _run(run: Run) -> dict[str, Any]:
         "recipe": run.recipe,
         "arm": run.arm,
         "replicate": run.replicate,
+        "set_aside": run.set_aside,
+        "engine": run.engine,
         "outcome": run.outcome,
         "reason": run.reason,
         "wall_s": run.wall_s,

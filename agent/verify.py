@@ -100,27 +100,23 @@ def _job(folder: Path) -> list[str]:
 
 
 def _raw_files(result: Result) -> Iterator[str]:
-    measured = {(run.recipe, run.replicate, run.arm) for run in result.runs}
+    measured = {run.place for run in result.runs}
     last = result.judgement.look or result.plan.replicates  # a job may end at the look that decides
     for replicate, recipe, arms in result.plan.rounds():
         for arm in arms:
-            place = _place(recipe.name, replicate, arm.name)
-            is_missing = (recipe.name, replicate, arm.name) not in measured
+            own = f"{recipe.name}/{replicate}/{arm.name}"
+            place = f"runs/{own}"
             is_owed = _has_finished(result) and replicate <= last and arm.name not in result.not_measured
-            if is_missing and (is_owed or (result.folder / place).exists()):
+            if own not in measured and (is_owed or (result.folder / place).exists()):
                 yield f"{place}/exit.json: missing"
     for run in result.runs:
-        place = _place(run.recipe, run.replicate, run.arm)
+        place = f"runs/{run.place}"
         for name, digest in run.files.items():
             path = result.folder / place / name
             if not path.is_file():
                 yield f"{place}/{name}: missing"
             elif sha256_of(path) != digest:
                 yield f"{place}/{name}: not the file that was measured{_where(path)}"
-
-
-def _place(recipe: str, replicate: int, arm: str) -> str:
-    return f"runs/{recipe}/{replicate}/{arm}"
 
 
 def _has_finished(result: Result) -> bool:

@@ -7,6 +7,7 @@ known; a line without utilisation and memory is passed over, and a file without 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
@@ -23,13 +24,19 @@ CAPPED = 0x04
 """The software's power cap: what a board under full load does."""
 REASONS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
 
-Turns = Sequence[tuple[float, float]]
+Spans = Sequence[tuple[float, float]]
+"""(begin, end) in monotonic seconds."""
 
 
-def read_gpu_trace(data: bytes, apps: bytes = b"", turns: Turns = ()) -> GpuTrace | None:
-    """Of a lockstep run only what was sampled in its `turns`, (begin, end) in monotonic seconds."""
+def read_gpu_trace(
+    data: bytes, apps: bytes = b"", turns: Spans = (), training: Spans = ()
+) -> GpuTrace | None:
+    """Of a lockstep run only what was sampled in its `turns`.
+
+    The clock is the mean over its steps, `training`: a GPU clocks down while a process imports.
+    """
     every = list(_rows(data))
-    rows = [row for row in every if _is_in(turns, _number(row, "monotonic [s]"))]
+    rows = [row for row in every if _is_in(turns, _at(row))]
     utilisations = sorted(value for row in rows if (value := _utilisation_pct(row)) is not None)
     memories_mib = [value for row in rows if (value := _number(row, "memory.used [MiB]")) is not None]
     if not utilisations or not memories_mib:
@@ -41,7 +48,7 @@ def read_gpu_trace(data: bytes, apps: bytes = b"", turns: Turns = ()) -> GpuTrac
         peak_memory_b=None if turns else int(max(memories_mib)) * MIB,
         uuid=_text(rows, "uuid"),
         driver=_text(rows, "driver_version"),
-        sm_mhz=_mean(rows, "clocks.current.sm [MHz]"),
+        sm_mhz=_mean([row for row in rows if _is_in(training, _at(row))], "clocks.current.sm [MHz]"),
         power_share=_power_share(rows),
         slowed_share=_reason_share(rows, SLOWED),
         capped_share=_reason_share(rows, CAPPED),
@@ -84,8 +91,16 @@ def _text(rows: Sequence[Row], name: str) -> str:
     return ", ".join(dict.fromkeys(text for row in rows if (text := row.get(name))))
 
 
-def _is_in(turns: Turns, at: float | None) -> bool:
-    return not turns or (at is not None and any(begin <= at <= end for begin, end in turns))
+def _at(row: Row) -> float | None:
+    return _number(row, "monotonic [s]")
+
+
+def _is_in(spans: Spans, at: float | None) -> bool:
+    """`spans` are in order and apart from each other."""
+    if not spans or at is None:
+        return not spans
+    place = bisect_right(spans, at, key=lambda span: span[0])
+    return place > 0 and at <= spans[place - 1][1]
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

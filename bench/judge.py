@@ -8,7 +8,7 @@ replicates up to it and no others. Pure: the same plan and runs give the same ju
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.compare import Comparison, compare, holm
@@ -21,7 +21,7 @@ from bench.sample import Pair, outcomes_text, pairs_of, typical, valid
 from bench.score import Scored, score, score_primary
 from bench.sequential import Levels, is_settled, levels_of, looks_at_hand
 from bench.units import figure
-from bench.validity import gathered
+from bench.validity import gathered, is_spoiled
 from bench.verdict import ArmVerdict, Evidence, RecipeEvidence, verdict_of
 
 Floors = Mapping[tuple[str, str], float]
@@ -67,10 +67,13 @@ def judge(
     claims: Sequence[Criterion] = (),
     device: str = "",
     metrics: Sequence[Metric] = METRICS,
+    unmade: Container[str] = (),
 ) -> Judgement:
-    """`device` is what the runs were made on, in words, for the line of what the verdict does not say."""
-    judging = _Judging(plan, floors, claims, device, metrics)
-    for look in looks_at_hand(plan, runs):
+    """`device` is what the runs were made on, in words, for the line of what the verdict does not say;
+    `unmade` are arms that could not be made. Runs that were set aside are counted, and nothing else."""
+    judging = _Judging(plan, floors, claims, device, metrics, [run for run in runs if run.set_aside])
+    runs = [run for run in runs if not run.set_aside]
+    for look in looks_at_hand(plan, runs, unmade):
         seen = [run for run in runs if run.replicate <= look]
         judgement = judging.of(seen, look)
         if judgement.is_decided or look == plan.replicates:
@@ -91,6 +94,7 @@ class _Judging:
     claims: Sequence[Criterion]
     device: str
     metrics: Sequence[Metric]
+    again: Sequence[Run]
 
     def of(self, runs: Sequence[Run], replicates: int) -> Judgement:
         """On all of `runs`, out of `replicates` that there should be."""
@@ -104,7 +108,10 @@ class _Judging:
             for arm in dict.fromkeys((*found, *plan.judged_arms()))
         }
         arms = {
-            arm: verdict_of(here, caveat, _warnings(here.recipes, runs)) for arm, here in evidence.items()
+            arm: verdict_of(
+                here, caveat, [*_warnings(here.recipes, runs), *_made_again(here.recipes, self.again)]
+            )
+            for arm, here in evidence.items()
         }
         return Judgement(
             comparisons=tuple(
@@ -230,6 +237,15 @@ def _warnings(recipes: Sequence[RecipeEvidence], runs: Sequence[Run]) -> list[st
         if dropped:
             found.append(f"{here.name}: {dropped} of {len(ours)} runs tainted and dropped")
     return list(dict.fromkeys(found))
+
+
+def _made_again(recipes: Sequence[RecipeEvidence], again: Sequence[Run]) -> Iterator[str]:
+    for here in recipes:
+        arms = (here.parity.arm, here.baseline)
+        ours = [run for run in again if run.recipe == here.name and run.arm in arms]
+        if ours:
+            why = next((run.reason for run in ours if is_spoiled(run)), ours[0].reason)
+            yield f"{here.name}: {len(ours)} run{'s' * (len(ours) > 1)} set aside and made again: {why}"
 
 
 def _ignored(run: Run) -> Iterator[str]:

@@ -9,9 +9,10 @@ processes of others ran, or that the hypervisor took one. Never how long a windo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.run import Run, Window
+from bench.run import Window
 
 WAITING_THREADS = 0.1
 """That waited for a CPU, on average. Waiting alone is no disturbance: an arm may start too many itself."""
@@ -33,10 +34,13 @@ class Pairing:
         return self.total - len(self.kept)
 
 
-def pairing(one: Run, other: Run) -> Pairing | None:
-    """None where whole runs are compared: other work in a window, nothing disturbed, or nearly everything."""
-    pairs = list(zip(one.windows[1:], other.windows[1:], strict=False))
-    if len(one.windows) != len(other.windows) or any(_work(a) != _work(b) for a, b in pairs):
+def pairing(one: Sequence[Window], other: Sequence[Window]) -> Pairing | None:
+    """Of the windows of two runs, the first step's first.
+
+    None where whole runs are compared: other work in a window, nothing disturbed, or nearly everything.
+    """
+    pairs = list(zip(one[1:], other[1:], strict=False))
+    if len(one) != len(other) or any(_work(a) != _work(b) for a, b in pairs):
         return None
     if any(a.tokens is None for a, _ in pairs):
         return None

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 SCHEMA = 1
 BASELINE = "baseline"
+ASIDE = "~"
+"""In the name of a folder: `packing~1` is the first try of the arm `packing`, which a second one replaced."""
 BEFORE = "before"
 """The arm of one extra run a recipe, as replicate 0: the baseline's held-out loss before it is trained."""
 DEFAULT_LOSS_BAND = 0.02

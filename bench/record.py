@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bench.events import Event, Events, read_events
 from bench.gpu_trace import read_gpu_trace
 from bench.host_trace import read_host_trace, said_by
 from bench.outcome import as_kept, outcome_of
-from bench.plan import BEFORE, Plan
+from bench.plan import ASIDE, BEFORE, Plan
 from bench.run import Choice, Eval, Phase, PhaseMemory, Run
 from bench.validity import checked
 from bench.windows import at_gates_s, too_few, windows_of
@@ -37,9 +38,26 @@ def read_runs(runs: Path, plan: Plan) -> list[Run]:
     for replicate, recipe, arms in plan.rounds():
         for arm in arms:
             folder = runs / recipe.name / str(replicate) / arm.name
+            found += [_set_aside(read_run(aside), number) for number, aside in tries_of(folder)]
             if (folder / "exit.json").exists():
                 found.append(read_run(folder))
     return found
+
+
+def tries_of(folder: Path) -> list[tuple[int, Path]]:
+    """The runs that were set aside for the one in this folder, in their order: (number, folder)."""
+    found = []
+    for path in folder.parent.glob(f"{folder.name}{ASIDE}*"):
+        number = path.name.rpartition(ASIDE)[2]
+        if number.isdecimal() and (path / "exit.json").exists():
+            found.append((int(number), path))
+    return sorted(found)
+
+
+def _set_aside(run: Run, number: int) -> Run:
+    """Never counts: either it was spoiled, or another arm's in the same round."""
+    why = run.reason if run.outcome == "tainted" else "its round was made again"
+    return replace(run, outcome="tainted", reason=why, set_aside=number)
 
 
 def read_run(folder: Path) -> Run:
@@ -67,7 +85,10 @@ def read_run(folder: Path) -> Run:
         memory=_memory(events),
         peak_rss_b=owner.get("max_rss_b"),
         gpu=read_gpu_trace(
-            _bytes_of(folder / "gpu.csv"), _bytes_of(folder / "gpu-apps.csv"), record.get("turns") or ()
+            _bytes_of(folder / "gpu.csv"),
+            _bytes_of(folder / "gpu-apps.csv"),
+            record.get("turns") or (),
+            [(step["begin"], step["end"]) for step in events.of("step")],
         ),
         host=read_host_trace(_bytes_of(folder / "host.csv"), said_by(owner, events, data)),
         user_s=owner.get("user_s"),
@@ -199,7 +220,7 @@ def _own_choices(path: Path) -> tuple[Choice, ...]:
             choices.append(
                 Choice(event["name"], str(event["requested"]), str(event["used"]), str(event.get("why", "")))
             )
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return tuple(choices)
 

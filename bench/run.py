@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.plan import Engine
+from bench.plan import ASIDE, Engine
 
 Outcome = Literal[
     "ok",
@@ -178,8 +178,20 @@ class Run:
     protected: Mapping[str, str] = field(default_factory=dict)  # "path:key" -> value found in the worktree
     environment: str = ""  # digest of the installed packages
     is_self_reported: bool = False
+    set_aside: int = 0  # the how-manieth try it was, where a later one took its place; else 0
     warnings: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Its folder below the job folder's `runs/`."""
+        tries = f"{ASIDE}{self.set_aside}" if self.set_aside else ""
+        return f"{self.recipe}/{self.replicate}/{self.arm}{tries}"
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it ended as a run should, with a trainer or without one."""
+        return self.outcome in ("ok", "no trainer")
 
     @property
     def first_loss(self) -> float | None:

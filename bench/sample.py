@@ -35,7 +35,7 @@ class Pair:
         """Both runs where the pair is valid: both ok, or both without a trainer."""
         if self.baseline is None or self.arm is None or self.baseline.outcome != self.arm.outcome:
             return None
-        return (self.baseline, self.arm) if self.arm.outcome in ("ok", "no trainer") else None
+        return (self.baseline, self.arm) if self.arm.is_well else None
 
 
 def pairs_of(runs: Sequence[Run], recipe: str, baseline: str, arm: str) -> tuple[Pair, ...]:
@@ -74,7 +74,7 @@ def value(metric: Metric, run: Run) -> float | None:
 
 def paired(metric: Metric, one: Run, other: Run) -> tuple[float | None, float | None]:
     """The samples of a pair of runs; steady throughput without windows in which others took the CPU."""
-    found = pairing(one, other) if metric.name == "tokens_per_s" else None
+    found = pairing(one.windows, other.windows) if metric.name == "tokens_per_s" else None
     return (value(metric, one), value(metric, other)) if found is None else throughputs(found)
 
 
@@ -82,7 +82,8 @@ def left_out(metric: Metric, both: Sequence[tuple[Run, Run]]) -> tuple[int, int]
     """(windows that were left out of a metric's samples, out of how many)."""
     if metric.name != "tokens_per_s":
         return 0, 0
-    counts = [(found.left_out, found.total) for pair in both if (found := pairing(*pair)) is not None]
+    found = [pairing(one.windows, other.windows) for one, other in both]
+    counts = [(one.left_out, one.total) for one in found if one is not None]
     return sum(count for count, _ in counts), sum(total for _, total in counts)
 
 

@@ -83,7 +83,9 @@ def parse_criterion(
     recipe, named = match["recipe"], match["arm"] or arm
     others = [name for name in arms if name != BASELINE]
     if recipe not in recipes:
-        raise CriterionError(f"no recipe {recipe!r} in criterion {text!r}{near_miss(recipe, recipes)}")
+        raise CriterionError(
+            f"recipe {recipe!r} of criterion {text!r} is not measured{near_miss(recipe, recipes)}"
+        )
     if named not in others:
         raise CriterionError(f"no arm {named!r} to judge in criterion {text!r}{near_miss(named, others)}")
     relation = cast(Relation, match["relation"])

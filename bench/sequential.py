@@ -8,7 +8,7 @@ Pure: reads a plan, what has ended and a verdict; which runs are judged, and how
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from bench import compare, parity
@@ -43,13 +43,16 @@ def levels_of(plan: Plan) -> Levels:
     return EACH_LOOK if plan.looks else ONE_LOOK
 
 
-def looks_at_hand(plan: Plan, runs: Sequence[Run]) -> tuple[int, ...]:
-    """The looks up to which every run of the plan has ended by itself, in whatever way."""
+def looks_at_hand(plan: Plan, runs: Sequence[Run], unmade: Container[str] = ()) -> tuple[int, ...]:
+    """The looks up to which every run of the plan has ended by itself, in whatever way.
+
+    `unmade` are arms that could not be made: nothing is waited for there.
+    """
     ended = {(run.replicate, run.recipe, run.arm) for run in runs if run.outcome != "cancelled"}
     open_replicates = (
         replicate
         for replicate, recipe, arms in plan.rounds()
-        if any((replicate, recipe.name, arm.name) not in ended for arm in arms)
+        if any((replicate, recipe.name, arm.name) not in ended for arm in arms if arm.name not in unmade)
     )
     first_open = next(open_replicates, plan.replicates + 1)
     return tuple(look for look in plan.looks if look < first_open)

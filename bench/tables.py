@@ -47,6 +47,8 @@ UNPROVEN, NOTHING = "~", "-"
 WHOLE = "whole process"
 SMALLEST, LARGEST = 0.05, 20.0
 """An interval that reaches further says nothing that its figures would make clearer."""
+MOST_WITH_VALUES = 2
+"""Of more arms than that beside the baseline a table has what differs only: it is read side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,13 @@ class Table:
 
 
 def metric_table(recipe: Recipe, plan: Plan, judgement: Judgement, shown: Sequence[str] = SHOWN) -> Table:
-    """A row a metric: the baseline's value, then value and ratio of each arm."""
+    """A row a metric: the baseline's value, then value and ratio of each arm, of many arms the ratio only."""
     others = [arm.name for arm in plan.arms_of(recipe)[1:]]
     found = {(c.arm, c.metric): c for c in judgement.comparisons if c.recipe == recipe.name}
-    header = ["", "baseline", *(text for arm in others for text in (arm, f"{arm} / baseline"))]
+    has_values = len(others) <= MOST_WITH_VALUES
+    header = ["", "baseline"]
+    for arm in others:
+        header += [arm] * has_values + [f"{arm} / baseline"]
     rows = []
     for name in shown:
         comparisons = [found.get((arm, name)) for arm in others]
@@ -71,7 +76,8 @@ def metric_table(recipe: Recipe, plan: Plan, judgement: Judgement, shown: Sequen
         baseline = next((c.baseline_value for c in known if c.baseline_value is not None), None)
         row = [metric.title, value_text(baseline, metric.unit)]
         for comparison in comparisons:
-            row += _cells(comparison)
+            value, ratio = _cells(comparison)
+            row += [value] * has_values + [ratio]
         rows.append(tuple(row))
     return Table(recipe.name, tuple(header), tuple(rows))
 
@@ -107,14 +113,18 @@ def ratio_text(comparison: Comparison) -> str:
 
 
 def phase_table(recipe: Recipe, plan: Plan, runs: Sequence[Run], ledgers: Sequence[PhaseLedger]) -> Table:
-    """A row a phase: mean seconds of each arm over its runs that ended well, and the arm's change over pairs.
+    """A row a phase: mean seconds of each arm over its runs that ended well, and the arm's change over pairs;
+    of many arms the change only.
 
     The phases sum to the whole process, so their means are arithmetic.
     """
     arms = [arm.name for arm in plan.arms_of(recipe)]
-    ended = [run for run in runs if run.recipe == recipe.name and run.outcome in ("ok", "no trainer")]
+    ended = [run for run in runs if run.recipe == recipe.name and run.is_well]
     found = {ledger.arm: ledger for ledger in ledgers if ledger.recipe == recipe.name}
-    header = ["", *arms[:1], *(text for arm in arms[1:] for text in (arm, _difference(found.get(arm), arm)))]
+    has_values = len(arms) - 1 <= MOST_WITH_VALUES
+    header = ["", *arms[:1]]
+    for arm in arms[1:]:
+        header += [arm] * has_values + [_difference(found.get(arm), arm)]
     rows = []
     for name, phases in (*((phase, (phase,)) for phase in PHASES), ("job", JOB_PHASES), (WHOLE, PHASES)):
         means = {arm: _mean_s([run for run in ended if run.arm == arm], phases) for arm in arms}
@@ -122,7 +132,8 @@ def phase_table(recipe: Recipe, plan: Plan, runs: Sequence[Run], ledgers: Sequen
             continue
         row = [name]
         for arm in arms:
-            row.append(NOTHING if (mean := means[arm]) is None else f"{mean:.2f}")
+            if has_values or arm == arms[0]:
+                row.append(NOTHING if (mean := means[arm]) is None else f"{mean:.2f}")
             row += [_change_text(found.get(arm), name)] if arm != arms[0] else []
         rows.append(tuple(row))
     return Table(
@@ -199,7 +210,9 @@ def run_table(recipe: Recipe, runs: Sequence[Run], last: int | None = None) -> T
 
 
 def _outcome(run: Run, last: int | None) -> str:
-    text = run.outcome if run.outcome in ("ok", "no trainer") else f"{run.outcome}: {run.reason}"
+    text = run.outcome if run.is_well else f"{run.outcome}: {run.reason}"
+    if run.set_aside:
+        return f"{text}; made again"
     return f"{text}; not used, made after the decision" if last and run.replicate > last else text
 
 

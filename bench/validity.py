@@ -29,6 +29,7 @@ class Rule:
     abba: Effect
     lockstep: Effect
     finds: Callable[[Run], str]
+    is_machines: bool = False  # it says nothing of the subject: another try may go well
 
     def effect_on(self, run: Run) -> Effect:
         return self.lockstep if run.engine == "lockstep" else self.abba
@@ -39,7 +40,7 @@ def checked(run: Run) -> Run:
 
     A run that failed stays failed: what it failed of is not known to be the machine.
     """
-    if run.outcome not in ("ok", "no trainer"):
+    if not run.is_well:
         return run
     found = [(rule.effect_on(run), rule.name, text) for rule in RULES if (text := rule.finds(run))]
     taints = [f"{name}: {text}" for effect, name, text in found if effect == "taint"]
@@ -75,8 +76,12 @@ def _taint(name: str, limit: str, finds: Callable[[Run], str]) -> Rule:
     return Rule(name, limit, "taint", "taint", finds)
 
 
+def _spoil(name: str, limit: str, finds: Callable[[Run], str]) -> Rule:
+    return Rule(name, limit, "taint", "taint", finds, is_machines=True)
+
+
 def _load(name: str, limit: str, finds: Callable[[Run], str]) -> Rule:
-    return Rule(name, limit, "taint", "warning", finds)
+    return Rule(name, limit, "taint", "warning", finds, is_machines=True)
 
 
 def _warning(name: str, limit: str, finds: Callable[[Run], str]) -> Rule:
@@ -95,10 +100,10 @@ RULES: tuple[Rule, ...] = (
     _taint("events file", "replaced, cut or deleted", said.events_moved),
     _taint("outer clock", f"late by {said.LATE_S:g} s and 2 steps", said.late),
     _taint("clocks disagree", f"{machine.OUTSIDE_S:g} s", _of_host(machine.outside)),
-    _taint("clock stood still", f"{machine.STOOD_STILL_S:g} s", _of_host(machine.stood_still)),
-    _taint("others on the GPU", "any process", _of_gpu(machine.others_on_gpu)),
-    _taint("others' memory on the GPU", f"over {BEGIN_MEMORY} before the run", _of_gpu(machine.begin_memory)),
-    _taint("GPU memory errors", "any uncorrected", _of_gpu(machine.memory_errors)),
+    _spoil("clock stood still", f"{machine.STOOD_STILL_S:g} s", _of_host(machine.stood_still)),
+    _spoil("others on the GPU", "any process", _of_gpu(machine.others_on_gpu)),
+    _spoil("others' memory on the GPU", f"over {BEGIN_MEMORY} before the run", _of_gpu(machine.begin_memory)),
+    _spoil("GPU memory errors", "any uncorrected", _of_gpu(machine.memory_errors)),
     _load(
         "heavy load",
         f"{_share(machine.LOAD, 'CPU time')}, {WAITED}, {LONG}",
@@ -132,3 +137,9 @@ RULES: tuple[Rule, ...] = (
     _warning("steps without work", f"under {said.IDLE_CPUS:g} CPUs, GPU idle", said.no_work),
 )
 NAMES = frozenset(rule.name for rule in RULES)
+OF_THE_MACHINE = frozenset(rule.name for rule in RULES if rule.is_machines)
+
+
+def is_spoiled(run: Run) -> bool:
+    """Whether the machine tainted it, and nothing that the subject did."""
+    return run.outcome == "tainted" and run.reason.partition(": ")[0] in OF_THE_MACHINE

@@ -134,7 +134,7 @@ def _failed(evidence: Evidence) -> tuple[str, ...]:
 
 def _lost(here: RecipeEvidence) -> Iterator[str]:
     """Counts where the baseline did not fail in the same replicate, and did well in some replicate."""
-    is_baseline_sound = any(pair.baseline and _is_usable(pair.baseline) for pair in here.pairs)
+    is_baseline_sound = any(pair.baseline and pair.baseline.is_well for pair in here.pairs)
     lost = [
         pair.arm
         for pair in here.pairs
@@ -292,10 +292,6 @@ RULES: tuple[Rule, ...] = (
     Rule(4, "CANNOT TELL", "criterion undecided", _cannot_tell),
     Rule(5, "PASS", "everything declared is met", _all_met),
 )
-
-
-def _is_usable(run: Run) -> bool:
-    return run.outcome in ("ok", "no trainer")
 
 
 def _throughputs(here: RecipeEvidence) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def bars_of(recipe: Recipe, plan: Plan, runs: Sequence[Run]) -> tuple[Bar, ...]:
     bars = []
     for arm in plan.arms_of(recipe):
         ours = [run for run in runs if (run.recipe, run.arm) == (recipe.name, arm.name)]
-        ended = [run for run in ours if run.outcome in ("ok", "no trainer")]
+        ended = [run for run in ours if run.is_well]
         if ended:
             bars.append(Bar(arm.name, tuple(_segments(ended))))
         elif ours:

@@ -27,6 +27,7 @@ from bench.worker.settings import Settings
 from bench.worker.source import SourceError
 
 HOOK_PREFIX = "bench/hook/"
+FEWEST_AGAIN = 6
 
 
 def main(folder: Path) -> int:
@@ -50,6 +51,7 @@ def main(folder: Path) -> int:
         progress=Progress(folder / "progress.json", planned(plan), plan.replicates),
         sampling=Sampling(settings.gpu),
         seals=seals,
+        again_left=max(FEWEST_AGAIN, len(planned(plan)) // 4),
     )
     try:
         run_plan(work, folder / "trees")

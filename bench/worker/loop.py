@@ -7,11 +7,14 @@ round that is there is never repeated, so a worker that is started again carries
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.plan import BEFORE, Arm, Plan, Recipe
+from bench.spoiled import is_round_spoiled, next_place
 from bench.worker.environments import Environment, check_packages, environment_for
 from bench.worker.files import write_json
 from bench.worker.lockstep import Lockstep, Unfit
@@ -27,6 +30,7 @@ NOT_MEASURED = "not_measured.json"
 """Under `runs/`: the arms that could not be made, each with one line why."""
 ENGINE = "engine.json"
 """In the folder of a recipe's runs: that its arms do not fit beside each other, and why."""
+MPS_PIPES = "/tmp/nvidia-mps"  # noqa: S108 - where NVIDIA's daemon puts them unless told otherwise
 
 
 class Cancelled(Exception):
@@ -46,6 +50,7 @@ class Work:
     progress: Progress
     sampling: Sampling
     seals: Seals
+    again_left: int  # runs that may still be made again: a neighbour that stays must not eat the job's time
     worktrees: dict[str, Worktree] = field(default_factory=dict)
     environments: dict[tuple[str, str], Environment] = field(default_factory=dict)
 
@@ -72,13 +77,13 @@ def run_plan(work: Work, trees: Path) -> None:
     mirror = Mirror(Path(work.settings.workspace), work.settings.source)
     try:
         _prepare(work, mirror, trees)
+        _keep_apart(work)
         _warm_up(work)
         for replicate, recipe, arms in work.plan.rounds():
             if work.enough.exists():
                 break
+            _skip_unmade(work, recipe, arms)
             made = [arm for arm in arms if arm.name in work.worktrees]
-            for arm in [arm for arm in arms if arm not in made]:
-                work.progress.skipped(recipe.name, arm.name)
             _round(work, recipe, [work.run_of(replicate, recipe, arm) for arm in made])
             if replicate == 1:
                 _look_before(work, recipe)
@@ -112,7 +117,7 @@ def _prepare(work: Work, mirror: Mirror, trees: Path) -> None:
             if arm.name in work.worktrees
         },
     )
-    work.seals.seal([work.runs / "environments.json", work.runs / "history.json"])
+    work.seals.seal(work.runs / name for name in ("environments.json", "history.json", NOT_MEASURED))
 
 
 def _lay_worktrees(work: Work, mirror: Mirror, trees: Path) -> dict[str, str]:
@@ -130,14 +135,40 @@ def _lay_worktrees(work: Work, mirror: Mirror, trees: Path) -> dict[str, str]:
     return not_measured
 
 
+def _skip_unmade(work: Work, recipe: Recipe, arms: Sequence[Arm]) -> None:
+    for arm in arms:
+        if arm.name not in work.worktrees:
+            work.progress.skipped(recipe.name, arm.name)
+
+
+def _keep_apart(work: Work) -> None:
+    """Behind NVIDIA's Multi-Process Service one server holds the kernels of all its clients, so those of an
+    arm that stands still may run on: no lockstep there."""
+    pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or MPS_PIPES)
+    # Path.exists raises where nobody may look.
+    if work.settings.gpu is not None and os.path.exists(pipes / "control"):  # noqa: PTH110
+        why = f"the Multi-Process Service runs ({pipes}): an arm that stands still may go on computing"
+        for recipe in work.plan.recipes:
+            _fall_back(work, recipe, why)
+
+
+def _fall_back(work: Work, recipe: Recipe, why: str) -> None:
+    """All rounds of the recipe in ABBA from here on."""
+    _fallback(work, recipe).parent.mkdir(parents=True, exist_ok=True)
+    write_json(_fallback(work, recipe), {"engine": "abba", "why": why})
+    work.seals.seal([_fallback(work, recipe)])
+
+
 def _warm_up(work: Work) -> None:
     """One unmeasured run of each arm of a recipe that declares warm caches, as replicate 0."""
     for recipe in work.plan.recipes:
         if recipe.cache == "warm":
+            _skip_unmade(work, recipe, work.plan.arms_of(recipe))
             _abba(work, [work.run_of(0, recipe, arm) for arm in work.made_arms(recipe)])
 
 
 def _round(work: Work, recipe: Recipe, runs: list[OneRun]) -> None:
+    """In lockstep, where the machine spoiled a run, all of the round once more: they belong together."""
     if _engine(work, recipe) == "abba" or len(runs) < 2:
         _abba(work, runs)
         return
@@ -152,12 +183,14 @@ def _round(work: Work, recipe: Recipe, runs: list[OneRun]) -> None:
     except Unfit as why:
         for run in runs:
             work.seals.open(run.folder)
-        write_json(_fallback(work, recipe), {"engine": "abba", "why": str(why)})
-        work.seals.seal([_fallback(work, recipe)])
+        _fall_back(work, recipe, str(why))
         _abba(work, [work.run_of(run.replicate, recipe, run.arm) for run in runs])
-    else:
-        for run, word, held_s in lockstep.ended:
-            work.progress.run_ends(recipe.name, run.arm.name, word, held_s)
+        return
+    if _is_set_aside(work, runs):
+        _round(work, recipe, [work.run_of(run.replicate, recipe, run.arm) for run in runs])
+        return
+    for run, word, held_s in lockstep.ended:
+        work.progress.run_ends(recipe.name, run.arm.name, word, held_s)
     _stop_if_cancelled(work)
 
 
@@ -199,8 +232,27 @@ def _alone(work: Work, run: OneRun) -> None:
     began = time.monotonic()
     place = work.place_of(run)
     owned = work.ownership.run(run.start(place), tick=lambda: progress.look_at(run.events))
-    progress.run_ends(recipe, arm, run.end(place, owned), time.monotonic() - began)
+    word = run.end(place, owned)
+    seconds = time.monotonic() - began
+    if _is_set_aside(work, [run]):
+        _alone(work, work.run_of(run.replicate, run.recipe, run.arm))
+        return
+    progress.run_ends(recipe, arm, word, seconds)
     _stop_if_cancelled(work)
+
+
+def _is_set_aside(work: Work, runs: list[OneRun]) -> bool:
+    """Whether the machine spoiled a run that counts; then there is room for another try of all of them."""
+    if work.ownership.is_cancelled or work.again_left < len(runs) or not runs[0].replicate:
+        return False
+    places = [next_place(run.folder) for run in runs]
+    if None in places or not is_round_spoiled([run.folder for run in runs]):
+        return False
+    for run, place in zip(runs, places, strict=True):
+        assert place is not None
+        run.set_aside(place, work.seals)
+    work.again_left -= len(runs)
+    return True
 
 
 def _stop_if_cancelled(work: Work) -> None:

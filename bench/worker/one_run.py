@@ -146,6 +146,16 @@ class OneRun:
         place.seals.seal(self.folder / name for name in (*RAW_FILES, "exit.json"))
         return _in_a_word(record)
 
+    def set_aside(self, place: Path, seals: Seals) -> None:
+        """Keep the record of this run in `place`, where another one takes its own."""
+        seals.open(self.folder)
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+        self.folder.rename(place)
+        seals.seal(place / name for name in (*RAW_FILES, "exit.json"))
+
     @property
     def _out(self) -> Path:
         return self.folder / "out"
@@ -207,6 +217,7 @@ class OneRun:
             "HF_DATASETS_CACHE": str(cache / "datasets"),
             "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
             "TRITON_CACHE_DIR": str(cache / "triton"),
+            "CUDA_CACHE_PATH": str(cache / "cuda"),
         }
         if settings.gpu:
             environment["CUDA_VISIBLE_DEVICES"] = settings.gpu

@@ -32,8 +32,8 @@ class Settings:
     gpu: str | None = None
     started: str | None = None
     grace_s: float = 10.0
-    window_steps: int = 5
-    window_s: float = 0.3
+    window_steps: int = 2
+    window_s: float = 0.2
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.bisect_command import Bisection, Judgement, answer_text, asked_of, document_of, round_of
+from agent.bisect_command import Bisection, Judgement, _doubt, answer_text, asked_of, document_of, round_of
 from agent.errors import TaskError
 from agent.repository import LoggedCommit, Repository
 from bench.bisect import Search
@@ -56,6 +56,13 @@ def test_the_line_begins_at_the_good_commit(repository):
     assert [commit.subject for commit in line][1:] == ["one", "two *bold* @me", "three", "four"]
 
 
+@pytest.mark.parametrize(("floor", "is_doubted"), [(None, False), (0.05, False), (0.0513, True), (0.2, True)])
+def test_a_threshold_within_the_noise_of_the_machine_is_doubted(repository, floor, is_doubted):
+    doubt = _doubt(asked(repository), floor)  # 0.95 is 0.05129 of a log ratio away
+    assert bool(doubt) == is_doubted
+    assert not is_doubted or "0.95 lies within the A/A floor" in doubt
+
+
 @pytest.mark.parametrize(
     ("recipe", "metric", "threshold"), [("r", "job_tokens_per_s", 0.95), ("wall", "end_to_end_s", 1.05)]
 )
@@ -96,7 +103,7 @@ def test_another_search_is_another_plan(repository):
 def test_what_was_found_is_told_with_its_subject_as_text(repository):
     search = Search(last=4, low=1, high=2, is_bad_worse=True)
     assert answer_text(asked(repository), search) == (
-        f"first worse commit: {ids(repository)[2]} two \\*bold\\* @\u200bme"
+        f"first worse commit: {ids(repository)[2]} two *bold* @me"
     )
 
 
@@ -106,7 +113,7 @@ def test_a_range_lists_what_may_be_it_and_why_it_is_not_known(repository):
     assert answer_text(asked(repository), search).splitlines() == [
         f"one of these is the first worse commit; it lies behind {zero} v0:",
         f"- {one} one (could not be judged)",
-        f"- {two} two \\*bold\\* @\u200bme (was not asked)",
+        f"- {two} two *bold* @me (was not asked)",
         f"- {three} three (is worse)",
     ]
 

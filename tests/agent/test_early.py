@@ -5,9 +5,10 @@ import shutil
 import pytest
 
 from agent.early import Early, look_at, whole_replicates
-from bench.plan import Criterion
+from bench.plan import Arm, Criterion
 from pods.paths import JobPaths
-from tests.agent.made_job import made_plan, write, write_job
+from tests.agent.made_job import ARMS, made_plan, made_raw, write, write_job
+from tests.bench.test_spoiled import CROWDED
 
 AUTO = made_plan(replicates=12, looks=(3, 5, 8, 12))
 
@@ -39,6 +40,36 @@ def test_a_replicate_counts_when_all_its_runs_have_ended(running):
     assert whole_replicates(AUTO, running.runs) == 4
     shutil.rmtree(running.runs / "sft" / "1" / "baseline")
     assert whole_replicates(AUTO, running.runs) == 0
+
+
+def test_an_arm_that_could_not_be_made_is_not_waited_for(running):
+    for folder in running.runs.glob("sft/*/optimized"):
+        shutil.rmtree(folder)
+    assert whole_replicates(AUTO, running.runs) == 0
+    write(running.runs / "not_measured.json", {"optimized": "does not revert"})
+    assert whole_replicates(AUTO, running.runs) == 5
+
+
+def test_a_round_that_may_be_made_again_is_not_looked_at(running):
+    folder = running.runs / "sft" / "5" / "baseline"
+    made_raw("baseline", 5, gpu=CROWDED).write(folder)
+    early = Early()
+    assert not early.is_due(running)
+    folder.rename(folder.with_name("baseline~1"))
+    made_raw("baseline", 5).write(folder)
+    assert early.is_due(running)
+
+
+def test_an_unmade_arm_does_not_keep_a_job_from_being_enough(tmp_path):
+    plan = made_plan(arms=(*ARMS, Arm("third", "c" * 40)), replicates=12, looks=AUTO.looks)
+    paths = JobPaths(write_job(tmp_path / "job", plan))
+    paths.exit.unlink()
+    keep(paths, 5)
+    for folder in paths.runs.glob("sft/*/third"):
+        shutil.rmtree(folder)
+    assert not Early().is_due(paths)
+    write(paths.runs / "not_measured.json", {"third": "does not revert"})
+    assert Early().is_due(paths)
 
 
 def test_a_job_whose_runs_decide_is_told_once_at_a_look(running):

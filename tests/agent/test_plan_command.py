@@ -87,9 +87,15 @@ def test_without_noise_it_says_so_first_and_then_what_holds_for_any():
     assert said.endswith("A replicate takes at most 31 min 00 s, by the recipe's limit of a run.\n")
 
 
-def test_noise_without_the_primary_metric_is_none():
+def test_noise_without_the_primary_metric_says_which_it_has():
     bare = replace(NOISE, effects={"end_to_end_s": (0.01,) * 6})
-    assert "run `paceline noise sft` first" in text(known=Known((bare,), {}))
+    assert text(known=Known((bare,), {})).splitlines()[2] == (
+        "The 6 stored A/A replicates have no tokens/s of the job: make one of these the recipe's primary:"
+        " end_to_end_s."
+    )
+    assert "have no tokens/s of the job: they have no figure." in text(
+        known=Known((replace(NOISE, effects={}),), {})
+    )
 
 
 def test_noise_of_another_harness_is_said_not_to_count():

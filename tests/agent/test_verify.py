@@ -1,6 +1,7 @@
 """`paceline verify`: nothing to say of an untouched folder; one changed digit is named with its place."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from agent.errors import TaskError
 from agent.verify import MOST_LINES, differences
 from bench.worker.files import sha256_of
 from tests.agent.made_job import made_raw, store_result, write_job
+from tests.bench.test_spoiled import CROWDED
 
 RUN = "runs/sft/1/optimized"
 
@@ -112,6 +114,17 @@ def test_missing_events_are_named(job):
 def test_a_missing_exit_record_is_named(job):
     (job / RUN / "exit.json").unlink()
     assert any(RUN in line and "missing" in line for line in differences(job))
+
+
+def test_what_was_set_aside_is_held_against_its_files_too(tmp_path):
+    folder = write_job(tmp_path / "job")
+    made_raw("baseline", 2, gpu=CROWDED).write(folder / "runs/sft/2/baseline~1")
+    store_result(folder)
+    assert differences(folder) == []
+    change(folder / "runs/sft/2/baseline~1/gpu.csv", "9000", "90")
+    assert any(line.startswith("runs/sft/2/baseline~1/gpu.csv: not the file") for line in differences(folder))
+    shutil.rmtree(folder / "runs/sft/2/baseline~1")
+    assert differences(folder) != []
 
 
 def test_a_missing_run_shows(job):

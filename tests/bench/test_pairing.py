@@ -33,14 +33,14 @@ STEADY = metric("tokens_per_s")
 
 def test_on_a_quiet_machine_the_whole_runs_are_compared():
     one, other = lockstep("baseline", [1.0, 1.0, 2.0]), lockstep("optimized", [0.5, 0.5, 1.0])
-    assert pairing(one, other) is None
+    assert pairing(one.windows, other.windows) is None
     assert paired(STEADY, one, other) == (1500 / 4.0, 1500 / 2.0)
 
 
 def test_a_pair_in_which_either_was_disturbed_is_left_out_of_both():
     one = lockstep("baseline", [1.0, 9.0, 1.0, 1.0, 1.0], disturbed={2})
     other = lockstep("optimized", [0.5, 0.5, 0.5, 7.0, 0.5], disturbed={4})
-    assert pairing(one, other).left_out == 2
+    assert pairing(one.windows, other.windows).left_out == 2
     assert paired(STEADY, one, other) == (1500 / 3.0, 1500 / 1.5)
 
 
@@ -53,18 +53,21 @@ def test_a_slow_window_that_nobody_disturbed_counts():
 def test_where_hardly_a_pair_is_left_all_count():
     disturbed = set(range(FEWEST_WINDOWS, 6))
     one, other = lockstep("baseline", [1.0] * 5, disturbed), lockstep("optimized", [0.5] * 5)
-    assert pairing(one, other) is None
+    assert pairing(one.windows, other.windows) is None
 
 
 @pytest.mark.parametrize("change", [{"steps": 4}, {"tokens": 499}, {"tokens": None}])
 def test_windows_that_hold_other_work_are_never_paired(change):
     one, other = lockstep("baseline", [1.0] * 5, {2}), lockstep("optimized", [0.5] * 5)
     windows = (*other.windows[:3], replace(other.windows[3], **change), *other.windows[4:])
-    assert pairing(one, replace(other, windows=windows)) is None
+    assert pairing(one.windows, windows) is None
 
 
 def test_runs_of_unlike_length_are_never_paired():
-    assert pairing(lockstep("baseline", [1.0] * 5, {2}), lockstep("optimized", [0.5] * 4)) is None
+    assert (
+        pairing(lockstep("baseline", [1.0] * 5, {2}).windows, lockstep("optimized", [0.5] * 4).windows)
+        is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_criteria_are_read(text, recipe, arm, relation, target):
     ("text", "message"),
     [
         ("faster please", "cannot read criterion"),
-        ("sfft:job_tokens_per_s>=1.3", "no recipe 'sfft'.*did you mean 'sft'"),
+        ("sfft:job_tokens_per_s>=1.3", "recipe 'sfft' of .* is not measured.*did you mean 'sft'"),
         ("sft:job_token_per_s>=1.3", "no metric.*did you mean 'job_tokens_per_s'"),
         ("sft/optimised:job_tokens_per_s>=1.3", "no arm 'optimised'.*did you mean 'optimized'"),
         ("sft/baseline:job_tokens_per_s>=1.3", "no arm 'baseline' to judge"),

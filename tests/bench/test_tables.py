@@ -93,6 +93,19 @@ def test_an_arm_that_takes_no_part_has_no_column():
     assert "packed" not in metric_table(SFT, plan, judge(plan, made_runs())).header
 
 
+def test_of_many_arms_only_what_differs_is_shown():
+    names = ("optimized", "second", "third")
+    plan = made_plan(arms=(*made_plan().arms, Arm("second", "c" * 40), Arm("third", "d" * 40)))
+    runs = same("baseline", *names)
+    table = metric_table(SFT, plan, judge(plan, runs))
+    assert table.header == ("", "baseline", *(f"{name} / baseline" for name in names))
+    assert {len(row) for row in table.rows} == {5}
+    assert next(row for row in table.rows if row[0] == TITLE_OF_JOB)[2:] == ("=",) * 3
+    seconds = phases(runs, plan)
+    assert seconds.header == ("", "baseline", *(f"{name} - baseline, n = 3" for name in names))
+    assert {len(row) for row in seconds.rows} == {5}
+
+
 def test_a_ratio_that_could_not_be_made_is_a_dash():
     comparison = compared(made_runs(), "job_tokens_per_s")
     assert ratio_text(replace(comparison, ratio=None)) == "-"

@@ -164,8 +164,8 @@ def test_bisect_shows_each_probe_as_it_goes_and_says_where_nothing_is_worse(comm
         f"1 commit behind {good} up to {bad}; worse is end_to_end_s above 4 of the good commit's in sleep;"
         " at most 5 replicates a commit"
     )
-    assert lines[2].startswith(f"1. {bad} 1: 0.10 &#124; s: not worse (")
-    assert lines[-1] == f"{bad} 1: 0.10 &#124; s is not worse: there is nothing to find"
+    assert lines[2].startswith(f"1. {bad} 1: 0.10 | s: not worse (")
+    assert lines[-1] == f"{bad} 1: 0.10 | s is not worse: there is nothing to find"
 
 
 def test_a_search_that_is_interrupted_says_what_it_knows(command, history):

@@ -182,9 +182,10 @@ def test_windows_are_equal_in_steps_and_the_first_holds_the_first_step_alone(eve
     assert [(run.outcome, run.engine, run.steps) for run in runs] == [("ok", "lockstep", 36)] * 3
     steps = window_steps(runs[0])
     assert (steps[0], sum(steps)) == (1, 36)
-    assert all(number >= 5 for number in steps[1:-1])
+    assert all(number >= 2 for number in steps[1:-1])
     assert all(window_steps(run) == steps for run in runs)
-    assert all(window.seconds > 0.2 for run in runs for window in run.windows[2:-1])
+    # As long as 0.2 s by the pace of the window before, which waking up slows down.
+    assert all(window.seconds > 0.1 for run in runs for window in run.windows[2:-1])
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_the_time_that_another_arm_hangs_is_not_that_of_an_arm(troubled, recipe)
 def test_whatever_one_arm_does_the_other_has_its_windows(troubled, recipe):
     run = troubled.run(recipe, "baseline")
     assert run.engine == "lockstep"
-    assert window_steps(run)[:2] == [1, 5]
+    assert window_steps(run)[:2] == [1, 2]
     assert sum(window_steps(run)) == STEPS
 
 
@@ -332,8 +333,8 @@ def test_too_few_windows_are_none_where_there_are_enough(even):
 
 def test_an_arm_with_more_steps_goes_on_alone(troubled):
     short, long = (troubled.run("fewer", arm) for arm in ("optimized", "baseline"))
-    assert window_steps(short) == [1, 3]
-    assert window_steps(long)[:2] == [1, 5]
+    assert window_steps(short) == [1, 2, 1]
+    assert window_steps(long)[:2] == [1, 2]
     ended = troubled.record("fewer", "optimized")["turns"][-1]
     trained = troubled.run("fewer", "baseline").windows[-1]
     assert ended[0] > trained.end  # who is through waits until all are
