@@ -2,6 +2,7 @@
 
     python benchmarks/gpu_ab.py                    # on a GPU of 140 GB, under 9 minutes
     python benchmarks/gpu_ab.py --parts 3,4        # the same, of those two parts alone
+    python benchmarks/gpu_ab.py --parts dpo/lockstep/default --run-s 40    # one, where SFT runs take 40 s
     python benchmarks/gpu_ab.py --shape tiny       # on a CPU, under 3 minutes: shows that all of it works
     python benchmarks/gpu_ab.py --table FOLDER     # summary.json and table anew, from the raw runs in FOLDER
 
@@ -66,7 +67,7 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 class Shape:
     """`rows` that each recipe trains on, 4 rows (SFT) or 2 pairs (DPO) a step.
 
-    A window has 20 steps on a GPU, so 65 steps are the five windows that lockstep needs.
+    A window lasts 2 s on a GPU, so 36 steps of 0.4 s are more than the five windows that lockstep needs.
     """
 
     rows: Mapping[str, int]
@@ -75,7 +76,7 @@ class Shape:
 
 
 SHAPES = {
-    "7b": Shape({"sft": 260, "dpo": 130}, 540.0, needs_gpu=True),
+    "7b": Shape({"sft": 144, "dpo": 48}, 540.0, needs_gpu=True),
     "tiny": Shape({"sft": 64, "dpo": 16}, 170.0, needs_gpu=False),
 }
 
@@ -88,7 +89,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="else benchmarks/results/<date>-<device>")
     parser.add_argument("--budget-s", type=float, help="else 540, for the tiny shape 170")
     parser.add_argument("--replicates", type=int, default=MOST_REPLICATES, help="at most so many of each arm")
-    parser.add_argument("--parts", type=parts_named, default=PARTS, help="numbers of parts, as in 3,4")
+    parser.add_argument(
+        "--parts", type=parts_named, default=PARTS, help="numbers or keys of parts, as in 3,4"
+    )
+    parser.add_argument("--run-s", type=float, help="seconds of an SFT run; else one is made by hand first")
     parser.add_argument("--table", type=Path, metavar="FOLDER", help="measure nothing, sum FOLDER up anew")
     arguments = parser.parse_args()
     if arguments.table:
@@ -116,7 +120,9 @@ def main() -> None:
         "not_run": {},
     }
     with tempfile.TemporaryDirectory(prefix="paceline-gpu-") as work:
-        collect(Path(work), out, summary, budget, arguments.parts, arguments.replicates)
+        collect(
+            Path(work), out, summary, budget, arguments.parts, arguments.replicates, run_s=arguments.run_s
+        )
     print(table(summary))
     print(f"\n{out}", file=sys.stderr)
     if budget.is_interrupted:
@@ -125,26 +131,33 @@ def main() -> None:
 
 def parts_named(text: str) -> tuple[Part, ...]:
     """Raises ValueError."""
-    numbers = {int(number) for number in text.split(",")}
-    if not numbers <= {part.number for part in PARTS}:
+    names = set(text.split(","))
+    if not names <= {name for part in PARTS for name in part.names}:
         raise ValueError(text)
-    return tuple(part for part in PARTS if part.number in numbers)
+    return tuple(part for part in PARTS if names & part.names)
 
 
 def collect(
-    work: Path, out: Path, summary: dict[str, Any], budget: Budget, parts: Sequence[Part], most: int
+    work: Path,
+    out: Path,
+    summary: dict[str, Any],
+    budget: Budget,
+    parts: Sequence[Part],
+    most: int,
+    *,
+    run_s: float | None,
 ) -> None:
     """Measure what fits, job by job; `summary`, and its copy in `out`, grow with each."""
     shape = SHAPES[summary["shape"]]
     commits = make_repository(work / "subject", summary["shape"], shape.rows)
-    trial_s = seconds_of_a_run(work, summary["shape"], is_cold=shape.needs_gpu)
-    run_s = {"sft": trial_s, "dpo": DPO_TO_SFT * trial_s}
+    sft_s = run_s or seconds_of_a_run(work, summary["shape"], is_cold=shape.needs_gpu)
+    run_s_of = {"sft": sft_s, "dpo": DPO_TO_SFT * sft_s}
     left, fewest = list(parts), min(FEWEST_PAIRS, most)
-    while job := next_job(left, budget.left_s, run_s, most, fewest):
+    while job := next_job(left, budget.left_s, run_s_of, most, fewest):
         left = [part for part in left if part not in job.parts]
         record = measured(work, commits, job, out / f"{len(summary['jobs']) + 1}-{job.name}", budget)
         if record["runs"]:
-            run_s[job.recipe] = record["seconds"] / record["runs"]
+            run_s_of[job.recipe] = record["seconds"] / record["runs"]
             summary["jobs"].append(record)
         else:
             why = f"`paceline bench` left no run, its exit status was {record['status']}"

@@ -18,6 +18,8 @@ DEFAULT = "default"
 """The commit that is the baseline; a part of it is an A/A part."""
 
 
+WARMING = 1
+"""Rounds before the first replicate: the run of each arm that fills its caches."""
 MARGIN = 1.05
 """How much longer jobs may take than their runs: what is not done in time is lost."""
 
@@ -39,6 +41,11 @@ class Part:
     @property
     def key(self) -> str:
         return f"{self.recipe}/{self.engine}/{self.change}"
+
+    @property
+    def names(self) -> set[str]:
+        """What it may be asked for by."""
+        return {str(self.number), self.key}
 
     @property
     def arm(self) -> str:
@@ -87,16 +94,17 @@ def next_job(
     share: as many replicates as all that fit at `fewest` could have, `most` at most.
     """
     left_s /= MARGIN
+    fewest += WARMING
     fitting: list[Part] = []
     for part in left:
         if fewest * _replicate_s([*fitting, part], run_s) <= left_s:
             fitting.append(part)
     if not fitting:
         return None
-    replicates = math.floor(left_s / _replicate_s(fitting, run_s))
+    rounds = math.floor(left_s / _replicate_s(fitting, run_s))
     first = fitting[0]
     together = tuple(part for part in fitting if _kind(part) == _kind(first))
-    return Job(together, max(fewest, min(most, replicates)))
+    return Job(together, min(most, max(fewest, rounds) - WARMING))
 
 
 def _replicate_s(parts: Iterable[Part], run_s: Mapping[str, float]) -> float:

@@ -28,6 +28,7 @@ run = [
 ]
 eval = "data/{name}_eval.jsonl"
 limit_s = 300
+cache = "warm"
 [recipe.{name}.params]
 shape = "{shape}"
 rows = {rows}

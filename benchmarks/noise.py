@@ -14,12 +14,13 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ SETTINGS = (
     Setting("abba", "abba", 2),
 )
 HYPERFINE_RUNS = 3
+SAME = ("cpu", "cores", "python", "versions", "steps")
+"""What runs of one pool have in common."""
 
 
 def main() -> None:
@@ -75,7 +78,11 @@ def main() -> None:
 
 def collect(folder: Path, rounds: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n", encoding="utf-8")
+    path, here = folder / "machine.json", machine()
+    there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else here
+    if unlike := [name for name in SAME if there.get(name) != here[name]]:
+        sys.exit(f"{folder} holds runs of another machine ({', '.join(unlike)}): name another folder")
+    path.write_text(json.dumps(here, indent=1) + "\n", encoding="utf-8")
     work = folder / "work"
     commits = make_subject(work / "subject")
     done = {(line["round"], line["setting"]) for line in read_pool(folder)}
@@ -145,7 +152,7 @@ def line_of(run: Run) -> dict[str, Any]:
         "tokens": run.tokens,
         "train_tokens": run.train_tokens,
         "step_s": [round(seconds, 6) for seconds in run.step_s],
-        "windows": [[w.steps, round(w.begin, 4), round(w.seconds, 6)] for w in run.windows],
+        "windows": [asdict(window) for window in run.windows],
     }
 
 
@@ -154,7 +161,9 @@ def by_hyperfine(work: Path, commits: dict[str, str]) -> Iterator[dict[str, Any]
     subject, out = work / "subject", work / "hyperfine.json"
     for arm in ("baseline", "plus5"):
         git(subject, "checkout", "--quiet", commits[arm])
-        command = f"{sys.executable} train.py --steps {STEPS} --seed 1 --out {work / 'out'}"
+        command = shlex.join(
+            [sys.executable, "train.py", "--steps", str(STEPS), "--seed", "1", "--out", str(work / "out")]
+        )
         options = ["--shell=none", "--runs", str(HYPERFINE_RUNS), "--export-json", str(out), "--style=none"]
         subprocess.run(["hyperfine", *options, command], cwd=subject, check=True, stdout=subprocess.DEVNULL)
         [result] = json.loads(out.read_text(encoding="utf-8"))["results"]

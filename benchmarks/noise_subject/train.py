@@ -1,7 +1,9 @@
 """Trains a small random model on fixed rows; SLOWER of slower.py is the share by which a step is longer.
 
 The wait at the end of a step is busy and proportional to the step as it was, so the planted effect is exact
-whatever the machine does meanwhile.
+whatever the machine does meanwhile. A step is timed from its forward pass on: callbacks of the trainer come
+before a gate of lockstep, and the time in which this process stands still there is no part of a step. It has
+one thread: two on two cores of a shared machine wait for each other whenever either core is taken away.
 """
 
 import argparse
@@ -14,12 +16,21 @@ from transformers import AutoModelForCausalLM, Qwen2Config, Trainer, TrainerCall
 LENGTH, BATCH = 128, 4
 
 
-class Wait(TrainerCallback):
-    def on_step_begin(self, *_, **__):
+class Timed(Trainer):
+    """One forward and backward pass a step; `began` is when the newest did."""
+
+    def training_step(self, *args, **kwargs):
         self.began = time.perf_counter()
+        return super().training_step(*args, **kwargs)
+
+
+class Wait(TrainerCallback):
+    def __init__(self):
+        self.trainer = None
 
     def on_step_end(self, *_, **__):
-        until = time.perf_counter() + SLOWER * (time.perf_counter() - self.began)
+        ended = time.perf_counter()
+        until = ended + SLOWER * (ended - self.trainer.began)
         while time.perf_counter() < until:
             pass
 
@@ -39,6 +50,7 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
+    torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     config = Qwen2Config(
         vocab_size=512,
@@ -48,7 +60,8 @@ def main():
         num_attention_heads=4,
         num_key_value_heads=2,
     )
-    trainer = Trainer(
+    wait = Wait()
+    trainer = Timed(
         model=AutoModelForCausalLM.from_config(config),
         args=TrainingArguments(
             output_dir=args.out,
@@ -64,8 +77,9 @@ def main():
         ),
         train_dataset=rows(BATCH * args.steps),
         data_collator=collate,
-        callbacks=[Wait()],
+        callbacks=[wait],
     )
+    wait.trainer = trainer
     trainer.train()
 
 

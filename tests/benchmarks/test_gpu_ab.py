@@ -48,8 +48,12 @@ class Measured:
         return result_of(self.out / name)
 
     def run(self, job: str, arm: str = "baseline") -> Run:
-        [found] = [run for run in self.job(job).runs if run.arm == arm]
+        [found] = [run for run in self.runs(job) if run.arm == arm]
         return found
+
+    def runs(self, job: str) -> list[Run]:
+        """Without those that others on the machine spoiled and that were made again."""
+        return [run for run in self.job(job).runs if not run.set_aside]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ DISTURBED = ("heavy load: ", "heavy steal: ")
 def test_every_part_is_measured_and_stands_in_the_table(measured):
     assert "not run" not in measured.printed
     rows = [line.split("|")[2:5] for line in measured.printed.splitlines() if line.startswith("| ")]
-    n, both = ("1", "1 + 1") if {run.outcome for run in measured.job(ABBA).runs} == {"ok"} else ("0", "0")
+    n, both = ("1", "1 + 1") if {run.outcome for run in measured.runs(ABBA)} == {"ok"} else ("0", "0")
     assert [[cell.strip() for cell in row] for row in rows[2:]] == [
         ["sft: keep the activations", "lockstep", "1"],
         ["sft: keep the activations", "abba", n],
@@ -119,15 +123,15 @@ def test_the_table_can_be_printed_again_from_the_raw_runs(measured, machine):
 
 
 def test_each_engine_is_the_one_that_was_asked_for(measured):
-    assert {run.engine for run in measured.job(SFT).runs} == {"lockstep"}
-    assert {run.engine for run in measured.job(ABBA).runs} == {"abba"}
+    assert {run.engine for run in measured.runs(SFT)} == {"lockstep"}
+    assert {run.engine for run in measured.runs(ABBA)} == {"abba"}
     assert len(measured.run(SFT).windows) > 1
 
 
 def test_every_run_was_ok_and_trained_on_the_same_tokens(measured):
     for job in (SFT, ABBA, DPO):
-        assert all(run.outcome == "ok" or run.reason.startswith(DISTURBED) for run in measured.job(job).runs)
-        assert len({(run.rows, run.tokens) for run in measured.job(job).runs}) == 1
+        assert all(run.outcome == "ok" or run.reason.startswith(DISTURBED) for run in measured.runs(job))
+        assert len({(run.rows, run.tokens) for run in measured.runs(job)}) == 1
 
 
 def test_each_arm_is_the_baseline_but_for_what_it_changes(measured):
@@ -150,7 +154,7 @@ def test_the_reference_pass_is_seen_before_training_only_where_it_was_moved(meas
 
 
 def test_the_model_is_made_inside_loading_and_starts_the_same_in_every_arm(measured):
-    runs = measured.job(SFT).runs
+    runs = measured.runs(SFT)
     assert all(run.phases_s["load"] > 0.0 for run in runs)
     assert len({run.first_loss for run in runs if run.arm != "packed"}) == 1
     assert measured.run(DPO).first_loss == pytest.approx(0.693147, abs=1e-3)

@@ -1,9 +1,10 @@
 """What fits into the seconds that are left: first fewer replicates, then fewer parts.
 
-With 10 s for a run of either recipe all six parts are 4 + 2 + 3 runs a replicate: 90 s, and the margin.
+With 10 s for a run of either recipe all six parts are 4 + 2 + 3 runs a replicate: 90 s, and the margin. Three
+replicates and the runs that fill the caches are four rounds.
 """
 
-from gpu_parts import ABBA, DEFAULT, LOCKSTEP, MARGIN, PARTS, Part, next_job
+from gpu_parts import ABBA, DEFAULT, LOCKSTEP, MARGIN, PARTS, WARMING, Part, next_job
 
 RUN_S = {"sft": 10.0, "dpo": 10.0}
 EVERYTHING_S = 90.0 * MARGIN
@@ -19,7 +20,7 @@ def schedule(left_s):
     while job := made(left_s, left):
         jobs.append(([part.key for part in job.parts], job.replicates))
         left = [part for part in left if part not in job.parts]
-        left_s -= 10.0 * MARGIN * job.replicates * (1 + len(job.parts))
+        left_s -= 10.0 * MARGIN * (WARMING + job.replicates) * (1 + len(job.parts))
     return jobs
 
 
@@ -39,7 +40,7 @@ def test_the_agreement_is_of_the_same_arms():
 
 
 def test_parts_of_one_recipe_and_engine_share_a_job():
-    assert schedule(3 * EVERYTHING_S) == [
+    assert schedule(4 * EVERYTHING_S) == [
         (["sft/lockstep/kept", "sft/lockstep/default", "sft/lockstep/packed"], 3),
         (["sft/abba/kept"], 3),
         (["dpo/lockstep/default", "dpo/lockstep/precomputed"], 3),
@@ -47,12 +48,12 @@ def test_parts_of_one_recipe_and_engine_share_a_job():
 
 
 def test_time_that_is_over_makes_more_replicates():
-    assert made(4.9 * EVERYTHING_S).replicates == 4
+    assert made(5.9 * EVERYTHING_S).replicates == 4
     assert made(50 * EVERYTHING_S).replicates == 6
 
 
 def test_the_least_important_part_is_left_out_before_replicates_fall_under_three():
-    jobs = schedule(3 * EVERYTHING_S - 1)
+    jobs = schedule(4 * EVERYTHING_S - 1)
     assert [part for parts, _ in jobs for part in parts] == [
         "sft/lockstep/kept",
         "sft/lockstep/default",
@@ -64,18 +65,18 @@ def test_the_least_important_part_is_left_out_before_replicates_fall_under_three
 
 
 def test_with_time_for_the_agreement_alone_nothing_else_is_measured():
-    assert schedule(3 * 40 * MARGIN) == [(["sft/lockstep/kept"], 3), (["sft/abba/kept"], 3)]
+    assert schedule(4 * 40 * MARGIN) == [(["sft/lockstep/kept"], 3), (["sft/abba/kept"], 3)]
 
 
 def test_nothing_is_measured_where_three_replicates_of_no_part_fit():
-    assert made(3 * 20 * MARGIN - 1) is None
+    assert made(4 * 20 * MARGIN - 1) is None
     assert made(0.0, fewest=1) is None
     assert made(1000.0, left=()) is None
 
 
 def test_a_part_that_is_too_long_does_not_hold_back_a_shorter_one_behind_it():
     long = Part(2, "A/A", "dpo", "lockstep", DEFAULT)
-    job = made(3 * 20 * MARGIN, left=(long, LOCKSTEP), run_s={"sft": 10.0, "dpo": 100.0})
+    job = made(4 * 20 * MARGIN, left=(long, LOCKSTEP), run_s={"sft": 10.0, "dpo": 100.0})
     assert job.parts == (LOCKSTEP,)
 
 
