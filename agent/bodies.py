@@ -50,7 +50,7 @@ def progress_text(action: Progress, task: Task | None, forecast: Sequence[str] =
         "comments/progress.md.j2",
         title=TITLES[state.stage],
         where=_where(state),
-        live="starting" if state.stage in ("intent", "running") else "",
+        live={"intent": "starting", "running": "measuring"}.get(state.stage, ""),
         understood=(*_understood(plan, state, task), *forecast) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),
         blocker=state.note if state.stage in ("blocked", "waiting") else "",
@@ -101,9 +101,17 @@ def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
     most = f"up to {runs}" if plan.looks else str(runs)
     lines += [f"{_replicates(plan)}, {most} runs, at most {_limit(plan)}"]
     lines += [f"criterion: `{criterion.text}` ({criterion.arm})" for criterion in plan.criteria]
+    first = plan.arms[0]
+    lines += [
+        f"{arm.name} is the baseline again: what differs is noise"
+        for arm in plan.arms[1:]
+        if (arm.commit, arm.params) == (first.commit, first.params)
+    ]
     if task is not None and task.changes:
-        kept = f", {_counted(len(task.unchanged), 'thing')} that must not change" if task.unchanged else ""
-        lines += [f"{_counted(len(task.changes), 'change')} listed{kept}"]
+        lines += [f"{_counted(len(task.changes), 'change')} listed"]
+    if task is not None:
+        lines += [f"must not change: `{in_code(held)}`" for held in task.protected]
+        lines += [f"must not change, which no run can check: {escaped(held)}" for held in task.unchanged]
     return (*lines, f"plan `{state.plan[:12]}`")
 
 
@@ -236,13 +244,14 @@ def deviations(result: Result) -> tuple[str, ...]:
         found.append(f"the job ended early: {ended}")
     found += [
         f"{run.recipe} replicate {run.replicate}, {run.arm}: {run.outcome}: {run.reason}"
+        + "; made again" * bool(run.set_aside)
         for run in result.runs
-        if run.outcome not in ("ok", "no trainer")
+        if not run.is_well
     ]
     last = result.judgement.look or result.plan.replicates  # behind a look that decides nothing is owed
     planned = sum(len(arms) for replicate, _, arms in result.plan.rounds() if replicate <= last)
     found += [f"{arm} was not measured: {why}" for arm, why in result.not_measured.items()]
-    made = sum(0 < run.replicate <= last for run in result.runs)
+    made = sum(0 < run.replicate <= last and not run.set_aside for run in result.runs)
     if made < planned:
         found.append(f"{planned - made} of {planned} planned runs were not made")
     return tuple(found)

@@ -18,7 +18,7 @@ from agent.decide import decide
 from agent.errors import TaskError
 from agent.gather import Desk, gather, issues_with_jobs
 from agent.perform import perform
-from agent.situation import Launch, Refresh
+from agent.situation import Launch, Refresh, told
 from agent.tracker import Gone, Issue, TrackerError
 
 logger = logging.getLogger("paceline.agent")
@@ -80,7 +80,7 @@ class Loop:
             found = gather(self.desk, number, issue, self.now())
             action = decide(found)
             if self.is_dry:
-                self.say(f"#{number}: would {type(action).__name__.lower()}: {action}"[:300])
+                self.say(f"#{number}: would {told(action)}")
                 return False
             did = perform(self.desk, number, found, action, self.now(), self.say)
             state = found.state

@@ -165,4 +165,33 @@ class Fail:
     why: str
 
 
+def told(action: Action) -> str:
+    """What an action would do, in words."""
+    match action:
+        case Rest(why):
+            return f"do nothing: {why}"
+        case Park(why):
+            return f"say that a marker does not hold: {'; '.join(why)}"
+        case Progress(state):
+            return f"post progress: {state.stage}{f', {state.note}' if state.note else ''}"
+        case Intend(state):
+            return f"announce an attempt at plan {state.plan[:12]}"
+        case Launch(_, intent):
+            return f"start job {intent.job} on {intent.pod}, slot {intent.slot}"
+        case Stop(_, intent):
+            return f"stop job {intent.job}"
+        case Free(jobs, why):
+            return f"end {', '.join(jobs)}: {why}"
+        case Refresh(line):
+            return f"rewrite the live line: {line}"
+        case Enough(intent):
+            return f"tell job {intent.job} that it has measured enough"
+        case Results(_, intent):
+            return f"judge the runs of {intent.job} and post the results"
+        case Verdict(_, intent):
+            return f"post the verdict of {intent.job}"
+        case Fail(_, why):
+            return f"post that no attempt came to a result: {why}"
+
+
 Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Enough | Results | Verdict | Fail

@@ -14,6 +14,7 @@ from agent.errors import TaskError
 from agent.gather import Desk, digest_of_text
 from agent.ledger import Ledger, State, fold
 from agent.marker import LIVE, Marker, render
+from agent.report import plain
 from agent.tracker import Gone, Issue
 
 WATCH_EVERY_S = 2.0
@@ -48,7 +49,7 @@ def lines_of(found: list[Status]) -> Iterator[str]:
     for one in found:
         tail = one.verdict or one.live or one.note
         line = f"#{one.issue} {one.title}: {one.stage}{f', {tail}' if tail else ''}"
-        yield "".join(character if character.isprintable() else "\ufffd" for character in line)
+        yield plain(line)
 
 
 def watch(desk: Desk, number: int, say: Callable[[str], None]) -> None:
@@ -61,6 +62,9 @@ def watch(desk: Desk, number: int, say: Callable[[str], None]) -> None:
         if line != last:
             say(line)
             last = line
+        if not _has_label(desk, issue):
+            say(f"#{number} {_no_label(desk)}: no agent looks at it")
+            return
         if status.verdict or status.stage in ("blocked", "stopped", "done") or not issue.is_open:
             return
         time.sleep(WATCH_EVERY_S)
@@ -97,9 +101,17 @@ def _why_idle(desk: Desk, issue: Issue, ledger: Ledger) -> str:
         return "has its verdict"
     if not issue.is_open:
         return "is closed"
-    if desk.operator.label.casefold() not in {label.casefold() for label in issue.labels}:
-        return f"has no label {desk.operator.label!r}"
+    if not _has_label(desk, issue):
+        return _no_label(desk)
     return {"blocked": "waits for its author", "stopped": "is stopped already"}.get(stage, "")
+
+
+def _has_label(desk: Desk, issue: Issue) -> bool:
+    return desk.operator.label.casefold() in {label.casefold() for label in issue.labels}
+
+
+def _no_label(desk: Desk) -> str:
+    return f"has no label {desk.operator.label!r}"
 
 
 def _issue(desk: Desk, number: int) -> Issue:

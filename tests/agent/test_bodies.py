@@ -167,6 +167,13 @@ def test_a_problem_is_told_with_field_line_and_example():
     assert "For example: `656703d`" in text
 
 
+def test_an_arm_that_is_the_baseline_again_is_said_to_be():
+    same = replace(PLAN, arms=(ARMS[0], replace(ARMS[1], commit=ARMS[0].commit), PACKING))
+    text = bodies.progress_text(Progress(STATE, planned=Planned(same)), None)
+    assert text.count("is the baseline again: what differs is noise") == 1
+    assert "- optimized is the baseline again" in text
+
+
 def test_a_task_that_was_refused_is_told_why():
     assert "no commit 'x' in acme/target" in bodies.progress_text(PROGRESS["refused"], TASK)
 
@@ -202,6 +209,14 @@ def test_a_run_that_crashed_is_a_deviation(result):
 def test_runs_that_were_not_made_are_a_deviation(result):
     short = replace(result, runs=result.runs[:-2])
     assert bodies.deviations(short)[-1] == "2 of 9 planned runs were not made"
+
+
+def test_a_run_that_was_set_aside_fills_no_gap_and_is_said_to_be_made_again(result):
+    first, *others = result.runs
+    aside = replace(first, outcome="tainted", reason="heavy load: 50 %", set_aside=1)
+    told = bodies.deviations(replace(result, runs=(aside, first, *others[:-1])))
+    assert told[0] == "sft replicate 1, baseline: tainted: heavy load: 50 %; made again"
+    assert told[-1] == "1 of 9 planned runs were not made"
 
 
 def test_an_arm_with_parameters_has_no_history_of_its_own(result):

@@ -229,7 +229,7 @@ def test_somebody_who_may_push_approves_and_a_reader_does_not(world):
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(world):
     world.file()
     world.started(is_dry=True).tick()
-    assert world.said[0].startswith("#1: would progress: Progress(state=State(stage='blocked'")
+    assert world.said[0].startswith("#1: would post progress: blocked")
     assert world.tracker.writes == []
 
 

@@ -149,6 +149,14 @@ def test_watching_an_issue_that_was_closed_ends(world):
     watch(world.desk, number, lambda line: None)
 
 
+def test_watching_an_issue_without_the_label_says_so_and_ends(world):
+    number = world.file()
+    world.tracker.label(number)
+    said: list[str] = []
+    watch(world.desk, number, said.append)
+    assert said[-1] == "#1 has no label 'bench': no agent looks at it"
+
+
 def test_an_issue_that_is_not_there_is_told_with_its_repository(world):
     with pytest.raises(TaskError, match="issue 9 of acme/target was not found"):
         watch(world.desk, 9, lambda line: None)

@@ -308,7 +308,7 @@ def test_a_criterion_has_one_spelling(line, criterion):
         ("sft:", "is no gain"),
         ("sft +30 %", "is no criterion"),
         ("no crashes", "is no criterion"),
-        ("kto: +30 %", "no recipe 'kto'"),
+        ("kto: +30 %", "recipe 'kto' of"),
         ("dpo/packings: +30 %", "no arm 'packings' to judge"),
         ("dpo/baseline: +30 %", "no arm 'baseline' to judge"),
         ("sft:tokens_per_s<=0.9", "to get worse"),

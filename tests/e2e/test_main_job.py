@@ -440,7 +440,7 @@ def test_a_marker_of_our_own_that_was_changed_parks_the_task(life):
 def test_dry_run_says_what_it_would_do_and_does_nothing(life):
     number = life.file(life.body())
     told = life.run("agent", "--dry-run")
-    assert f"#{number}: would progress" in told.stderr
+    assert f"#{number}: would post progress" in told.stderr
     assert life.comments(number) == []
 
 

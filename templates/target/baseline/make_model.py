@@ -37,7 +37,7 @@ def make_model(vocab_size):
     config = Qwen2Config(
         vocab_size=vocab_size,
         hidden_size=128,
-        intermediate_size=512,
+        intermediate_size=384,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
