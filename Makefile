@@ -39,6 +39,7 @@ demo: install
 # What the harness and the hook cost, for docs/measurement.md.
 measure-harness: install
 	$(BIN)/python benchmarks/harness_cost.py
+	$(BIN)/python benchmarks/gate_cost.py
 
 # How often our own verdicts are right on this machine: about two hours; saves as it goes and goes on from there.
 measure-noise: install
