@@ -112,14 +112,17 @@ def _reference_losses(both: Both) -> list[str]:
 
 
 def _is_same_batch(one: Run, other: Run) -> bool:
-    return bool(one.batch_digests) and one.batch_digests == other.batch_digests
+    """Whether the first steps had the same batch. What came after it is not asked: the first loss was there
+    before, and an arm must not get past its gate by another second batch."""
+    return bool(one.batch_digests and other.batch_digests) and one.batch_digests[0] == other.batch_digests[0]
 
 
 def _is_same_work(one: Run, other: Run) -> bool:
     """Whether two curves may be held against each other step by step."""
     steps = len(one.losses)
     is_known = all(math.isfinite(loss) for loss in (*one.losses, *other.losses))
-    return _is_same_batch(one, other) and steps == len(other.losses) >= FEWEST_STEPS and is_known
+    is_same_data = _is_same_batch(one, other) and one.batch_digests == other.batch_digests
+    return is_same_data and steps == len(other.losses) >= FEWEST_STEPS and is_known
 
 
 def _is_sigmoid_dpo(run: Run) -> bool:

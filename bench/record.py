@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,17 @@ def _training(events: Events) -> dict[str, Any]:
         "losses": tuple(float(step["loss"]) for step in steps if step["loss"] is not None),
         "eval": evaluation,
         "is_dpo": any(c["name"] == "objective" and c["used"] == "dpo" for c in events.of("choice")),
-        "batch_digests": tuple(batch["digest"] for batch in batches if batch.get("digest")),
+        "batch_digests": _digests_by_step(batches),
     }
+
+
+def _digests_by_step(batches: Sequence[Event]) -> tuple[tuple[str, ...], ...]:
+    """Of each of the first steps; () where a micro-batch of the first has none, and up to the first such."""
+    by_step: dict[int, list[str | None]] = {}
+    for batch in batches:
+        by_step.setdefault(batch["step"], []).append(batch.get("digest"))
+    told = takewhile(all, (by_step[step] for step in sorted(by_step)))
+    return tuple(tuple(digest for digest in digests if digest) for digests in told)
 
 
 def _sum(values: Iterator[int | None]) -> int | None:

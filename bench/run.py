@@ -168,7 +168,7 @@ class Run:
     eval: Eval | None = None
     is_dpo: bool = False
     choices: tuple[Choice, ...] = ()
-    batch_digests: tuple[str, ...] = ()  # of the first micro-batches only
+    batch_digests: tuple[tuple[str, ...], ...] = ()  # of each of the first steps: of its micro-batches
     memory: Mapping[Phase, PhaseMemory] = field(default_factory=dict)
     peak_rss_b: int | None = None
     gpu: GpuTrace | None = None

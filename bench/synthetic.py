@@ -243,7 +243,7 @@ def _run(
         step_s=tuple(steps),
         losses=LOSSES,
         eval=Eval(2.0 + 0.01 * (replicate % 3) + 0.002 * float(draw.standard_normal()), 8, 800, before=4.0),
-        batch_digests=(f"first-{replicate}",),
+        batch_digests=((f"first-{replicate}",),),
         environment="packages",
         **extra,
     )

@@ -50,7 +50,7 @@ def made_run(arm: str = "baseline", replicate: int = 1, **changes: Any) -> Run:
         "step_s": (1.0, *(0.5 for _ in range(15))),
         "losses": (5.0, 4.0, 3.0),
         "eval": Eval(loss=2.0 + jitter, rows=8, tokens=800, before=4.0),
-        "batch_digests": (f"first-{replicate}",),
+        "batch_digests": ((f"first-{replicate}",), (f"second-{replicate}",)),
         "memory": {"train": PhaseMemory(allocated_b=1 << 30, reserved_b=2 << 30)},
         "peak_rss_b": 3 << 30,
         "gpu": GpuTrace(100, 80.0, 95.0, 4 << 30),

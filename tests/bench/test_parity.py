@@ -251,7 +251,17 @@ def test_half_precision_gets_its_own_tolerance():
 
 
 def test_first_losses_of_other_first_batches_are_not_compared():
-    assert judged(with_arm(losses=(6.0, 4.0), batch_digests=("packed",))).state == "equivalent"
+    assert judged(with_arm(losses=(6.0, 4.0), batch_digests=(("packed",),))).state == "equivalent"
+
+
+def test_another_second_batch_does_not_get_an_arm_past_the_gate_of_the_first():
+    pairs = [
+        Pair(r, made_run("baseline", r, batch_digests=(("one",), ("two",))),
+             made_run("optimized", r, batch_digests=(("one",), ("three",)), losses=(6.0, 4.0)))
+        for r in (1, 2, 3)
+    ]  # fmt: skip
+    found = judged(pairs)
+    assert found.state == "not equivalent" and "same first batch, other first loss" in found.reasons[0]
 
 
 def test_first_losses_are_not_compared_where_no_batch_is_known():
@@ -307,7 +317,7 @@ def test_dpo_whose_first_loss_is_not_ln_2_began_with_another_held_out_loss():
 
 
 def test_an_arm_of_dpo_that_leaves_the_reference_is_not_equivalent_on_any_batch():
-    found = judged(dpo(0.75, batch_digests=("other",)), recipe=DPO)
+    found = judged(dpo(0.75, batch_digests=(("other",),)), recipe=DPO)
     assert found.state == "not equivalent"
     assert found.reasons[0].startswith("first DPO loss 0.7500 in the arm, ln 2 in the baseline (0.6931)")
 
@@ -320,27 +330,27 @@ def test_a_broken_gate_of_the_first_batch_is_said_once():
 
 
 def test_ln_2_within_its_tolerance_passes_without_a_word():
-    found = judged(dpo(LN_2 + 5e-4, batch_digests=("other",)), recipe=DPO)
+    found = judged(dpo(LN_2 + 5e-4, batch_digests=(("other",),)), recipe=DPO)
     assert (found.state, found.warnings) == ("equivalent", ())
 
 
 def test_ln_2_in_half_precision_passes_with_a_warning():
     """2 % of ln 2 is 0.0139: what kernels in bfloat16 may be off by."""
     half = (Choice("bf16", "True", "True"),)
-    near = judged(dpo(LN_2 + 0.01, batch_digests=("other",), choices=half), recipe=DPO)
+    near = judged(dpo(LN_2 + 0.01, batch_digests=(("other",),), choices=half), recipe=DPO)
     assert near.state == "equivalent" and "optimized: first DPO loss 0.7031, not ln 2" in near.warnings[0]
-    far = judged(dpo(LN_2 + 0.02, batch_digests=("other",), choices=half), recipe=DPO)
+    far = judged(dpo(LN_2 + 0.02, batch_digests=(("other",),), choices=half), recipe=DPO)
     assert far.state == "not equivalent"
 
 
 def test_a_first_dpo_loss_that_is_not_a_number_is_not_ln_2():
-    assert judged(dpo(math.nan, batch_digests=("other",)), recipe=DPO).state == "not equivalent"
+    assert judged(dpo(math.nan, batch_digests=(("other",),)), recipe=DPO).state == "not equivalent"
 
 
 def test_where_both_arms_leave_the_reference_nothing_is_decided_and_both_are_named():
     pairs = [
         Pair(p.replicate, replace(p.baseline, losses=(0.8,)), p.arm)
-        for p in dpo(0.75, batch_digests=("other",))
+        for p in dpo(0.75, batch_digests=(("other",),))
     ]
     found = judged(pairs, recipe=DPO, before=untimed(0.9, recipe="dpo"))
     assert found.state == "equivalent"
@@ -350,7 +360,7 @@ def test_where_both_arms_leave_the_reference_nothing_is_decided_and_both_are_nam
 @pytest.mark.parametrize("kind", ["ipo", "['ipo']", "['sigmoid', 'sft']", "['sigmoid_norm']"])
 def test_other_dpo_losses_start_elsewhere(kind):
     choices = (Choice("loss_type", kind, kind),)
-    found = judged(dpo(25.0, batch_digests=("other",), choices=choices), recipe=DPO)
+    found = judged(dpo(25.0, batch_digests=(("other",),), choices=choices), recipe=DPO)
     assert (found.state, found.warnings) == ("equivalent", ())
 
 
@@ -418,7 +428,19 @@ def test_a_lower_curve_parts_as_well():
 
 
 def test_curves_on_other_batches_are_not_held_against_each_other():
-    assert parted(curves(1.0, 1.0, 1.0, digests=("other",))) == []
+    assert parted(curves(1.0, 1.0, 1.0, digests=(("other",),))) == []
+
+
+def test_curves_that_part_after_the_first_batch_are_not_held_against_each_other():
+    same_first = [
+        Pair(
+            pair.replicate,
+            replace(pair.baseline, batch_digests=(("one",), ("two",))),
+            replace(pair.arm, batch_digests=(("one",), ("three",))),
+        )
+        for pair in curves(1.0, 1.0, 1.0)
+    ]
+    assert parted(same_first) == []
 
 
 def test_curves_of_other_lengths_are_not_held_against_each_other():

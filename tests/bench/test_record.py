@@ -37,7 +37,21 @@ def test_figures_of_a_run_that_trained(tmp_path):
     assert run.losses == (2.0, 1.5)
     assert run.step_s == (1.0, 2.0)
     assert (run.eval.loss, run.eval.before) == (1.6, 2.1)
-    assert run.batch_digests == ("abcd",)
+    assert run.batch_digests == (("abcd",),)
+
+
+def digests_of(tmp_path, *batches):
+    steps = [step(n, 10.0 + n, 11.0 + n) for n in (1, 2, 3)]
+    return read_run(RawRun(events=lines_of([START, *batches, *steps])).write(tmp_path)).batch_digests
+
+
+def test_digests_of_batches_stand_by_their_step(tmp_path):
+    batches = [batch(1, digest="a"), batch(1, digest="b"), batch(2, digest="c"), batch(2, digest="d")]
+    assert digests_of(tmp_path, *batches, batch(3)) == (("a", "b"), ("c", "d"))
+
+
+def test_a_first_step_with_a_batch_that_nobody_knows_is_not_known(tmp_path):
+    assert digests_of(tmp_path, batch(1, digest="a"), batch(1), batch(2, digest="c"), batch(3)) == ()
 
 
 def test_phases_sum_to_the_owners_time(tmp_path):

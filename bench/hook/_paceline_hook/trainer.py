@@ -17,7 +17,8 @@ from _paceline_hook import batches, choices
 from _paceline_hook.timeline import now
 
 DIGESTED_STEPS = 2
-"""Batches of the first steps carry a digest of their ids: enough to tell whether two arms began alike."""
+"""Batches of the first steps carry a digest of their ids: the first step's say whether two arms must have the
+same first loss, the second's whether their data go on alike."""
 
 
 def patch(measure: Any, trainer_class: Any) -> None:
