@@ -107,7 +107,7 @@ def declared(recipe: Recipe, baseline: Arm, arm: Arm) -> tuple[str, ...]:
 
 
 def _work(both: Sequence[tuple[Run, Run]], *, is_declared: bool) -> tuple[list[str], tuple[str, ...]]:
-    """(what differs, what is not known). Supervised tokens may be unknown; rows and real tokens may not."""
+    """(what differs, what is not known to be equal)."""
     differing, unknown = [], []
     for name, title in (
         ("rows", "rows"),
@@ -122,9 +122,21 @@ def _work(both: Sequence[tuple[Run, Run]], *, is_declared: bool) -> tuple[list[s
                 f"{title} differ undeclared: {before:,} in the baseline, {after:,} in the arm"
                 f" (replicate {replicate}; {len(unlike)} of {len(counts)} pairs)"
             )
-        if name != "supervised_tokens" and any(a is None or b is None for _, a, b in counts):
+        if name == "supervised_tokens":
+            unknown += [] if is_declared else _known_to_one(title, counts)
+        elif any(a is None or b is None for _, a, b in counts):
             unknown.append(f"{title} not known")
     return differing, tuple(unknown)
+
+
+def _known_to_one(title: str, counts: Sequence[tuple[int, int | None, int | None]]) -> list[str]:
+    """A subject may not know a count, but then in both arms: who hid it in one could hide that it differs."""
+    lacking = {
+        "the baseline" if before is None else "the arm"
+        for _, before, after in counts
+        if (before is None) != (after is None)
+    }
+    return [f"{title} not known in {' and '.join(sorted(lacking))}"] if lacking else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,8 +231,33 @@ def test_rows_that_nobody_knows_are_not_known_to_be_equal():
     assert (found.state, found.reasons) == ("undecided", ("rows not known",))
 
 
-def test_supervised_tokens_may_be_unknown():
-    assert judged(with_arm(supervised_tokens=None)).state == "equivalent"
+def supervised(*counts):
+    """Pairs with these supervised tokens in the baseline and the arm."""
+    return [
+        Pair(
+            r,
+            made_run("baseline", r, supervised_tokens=before),
+            made_run("optimized", r, supervised_tokens=after),
+        )
+        for r, (before, after) in enumerate(counts, start=1)
+    ]
+
+
+def test_supervised_tokens_may_be_unknown_in_both_arms():
+    assert judged(supervised((None, None), (None, None), (None, None))).state == "equivalent"
+
+
+@pytest.mark.parametrize(
+    ("counts", "where"), [((3200, None), "the arm"), ((None, 3200), "the baseline")], ids=["arm", "baseline"]
+)
+def test_supervised_tokens_that_one_arm_does_not_know_are_not_known_to_be_equal(counts, where):
+    found = judged(supervised((3200, 3200), counts, (3200, 3200)))
+    assert (found.state, found.reasons) == ("undecided", (f"supervised tokens not known in {where}",))
+
+
+def test_supervised_tokens_of_rows_that_differ_by_declaration_may_be_unknown_in_one_arm():
+    arm = replace(OPTIMIZED, params={"rows": 32})
+    assert judged(with_arm(rows=32, supervised_tokens=None), arm=arm).state == "equivalent"
 
 
 def test_another_first_loss_on_the_same_first_batch_is_not_equivalent():
