@@ -2,8 +2,9 @@
 
 Owns their form: first line `<!-- epm:KIND vN -->`, human text, one data line with the compressed payload and
 its signature, last line. The signature covers the repository's id, issue, kind, version, payload and the text
-without its live line. A comment of our own account that looks like a marker and does not verify is Broken:
-it is never read as "nothing there". Pure.
+without its live line, which only `progress` has, once and in its place. A comment of our own account that
+looks like a marker, or like what is left of one, and does not verify is Broken: it is never read as "nothing
+there". Pure.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ BODY_LIMIT = 60_000
 LIVE = "<!-- epm:live -->"
 _HEAD = re.compile(r"\A<!-- epm:([a-z-]+) v([1-9][0-9]{0,5}) -->\n")
 _DATA = re.compile(r"^<!-- epm:data ([A-Za-z0-9+/=]+) ([0-9a-f]{8}):([A-Za-z0-9+/=]+) -->$", re.MULTILINE)
+_PART = re.compile(r"^<!-- (?:epm:data|/epm:)", re.MULTILINE)
+_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(?s:.*?)^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE)
 _INFLATED_LIMIT_B = 1 << 20
 
 
@@ -68,12 +71,14 @@ class Broken:
 
 def render(marker: Marker, place: Place, key: Key) -> str:
     """The body of a comment. Raises MarkerError for a payload or body too long, or a text with a marker."""
-    if "<!-- epm:" in marker.text.replace(LIVE, "") or "<!-- /epm:" in marker.text:
+    text = marker.text.strip("\n")
+    if "<!-- epm:" in text.replace(LIVE, "") or "<!-- /epm:" in text:
         raise MarkerError("the text of a marker holds a marker")
+    if not _is_live_in_place(marker.kind, text):
+        raise MarkerError(f"a live line where {marker.kind} has none")
     payload = _packed(marker.payload)
     if len(payload) > PAYLOAD_LIMIT_B:
         raise MarkerError(f"a payload of {len(payload)} bytes, {PAYLOAD_LIMIT_B} are allowed")
-    text = marker.text.strip("\n")
     signature = _signature(marker.kind, marker.version, payload, text, place, key)
     body = (
         f"<!-- epm:{marker.kind} v{marker.version} -->\n{text}\n\n"
@@ -85,22 +90,24 @@ def render(marker: Marker, place: Place, key: Key) -> str:
 
 
 def parse(body: str, place: Place, keys: Sequence[Key]) -> Marker | Broken | None:
-    """None for a comment that is no marker."""
+    """None for a comment that is no marker, nor one that lost its first line."""
     body = body.replace("\r\n", "\n")
     head = _HEAD.match(body)
     if head is None:
-        return None
+        return Broken("a marker without its first line") if _holds_part(body) else None
     kind, version = head[1], int(head[2])
     if kind not in get_args(Kind):
         return Broken(f"unknown kind {kind!r}")
     found = list(_DATA.finditer(body))
-    if len(found) != 1 or not body.rstrip().endswith(f"<!-- /epm:{kind} -->"):
+    if len(found) != 1 or body[found[0].end() :].strip() != f"<!-- /epm:{kind} -->":
         return Broken(f"{kind} v{version} is not whole")
     data = found[0]
     key = next((key for key in keys if key.id == data[2]), None)
     if key is None:
         return Broken(f"{kind} v{version} is signed with a key that is not known here ({data[2]})")
     text = body[head.end() : data.start()].strip("\n")
+    if not _is_live_in_place(kind, text):
+        return Broken(f"{kind} v{version} was changed: it has a live line where none belongs")
     expected = _signature(kind, version, data[1], text, place, key)
     if not hmac.compare_digest(expected, data[3]):
         return Broken(f"{kind} v{version} was changed: its signature does not hold")
@@ -128,6 +135,25 @@ def with_live_line(body: str, line: str) -> str:
     """The body with its one live line replaced; it has to have one."""
     line = " ".join(line.split()).replace("-->", "")
     return re.sub(rf"^{re.escape(LIVE)}.*$", lambda _: f"{LIVE} {line}", body, count=1, flags=re.MULTILINE)
+
+
+def _holds_part(body: str) -> bool:
+    """Whether a line of ours stands in it, other than quoted: `> ` before it, or a fence that ends around it."""
+    return _PART.search(_FENCED.sub("", body)) is not None
+
+
+def _is_live_in_place(kind: str, text: str) -> bool:
+    """Whether a text has no live line, or `progress` its only one, between blank lines inside the text.
+
+    Its place is signed with the rest: we write no other two blank lines that would meet without it.
+    """
+    lines = [line.rstrip() for line in text.split("\n")]
+    places = [number for number, line in enumerate(lines) if line.startswith(LIVE)]
+    if not places:
+        return True
+    before, after = lines[: places[0]], lines[places[0] + 1 :]
+    is_apart = before[-1:] == after[:1] == [""] and any(before) and any(after)
+    return kind == "progress" and len(places) == 1 and is_apart
 
 
 def _signature(kind: str, version: int, payload: str, text: str, place: Place, key: Key) -> str:

@@ -139,11 +139,15 @@ def test_a_kind_that_nobody_knows_parks():
     assert folded(comment(8, "<!-- epm:party v1 -->\n")).broken == ("comment 8: unknown kind 'party'",)
 
 
-@given(st.integers(0, 200), st.text("abc\n<!-> ", min_size=1, max_size=5))
-def test_no_change_inside_a_marker_is_read_as_another_state(place, inserted):
+@given(st.integers(0, len(marked(1).body)), st.text("abc\n<!-> ", min_size=1, max_size=5))
+def test_a_change_inside_a_marker_parks_or_says_the_same(place, inserted):
     body = marked(1).body
     ledger = folded(comment(1, body[:place] + inserted + body[place:]))
-    assert ledger.said == {} or ledger.state == STATE
+    assert ledger.broken or ledger.state == STATE
+
+
+def test_a_marker_whose_first_line_is_damaged_parks():
+    assert folded(comment(1, marked(1).body.replace("epm:progress v1", "epm progress v1"))).broken
 
 
 # States.

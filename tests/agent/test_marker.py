@@ -1,6 +1,7 @@
 """Markers: what was written is read back; what was changed, moved or forged is broken, never nothing."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from agent.marker import (
     with_live_line,
 )
 
+GOLDEN = Path(__file__).parent / "golden" / "markers"
 KEY = Key("0a1b2c3d", b"secret of the operator")
 PLACE = Place(repository_id=7, issue=36)
 TEXT = f"## Running on pod-3\n\n{LIVE} replicate 1/3\n\n- [x] plan approved"
@@ -43,6 +45,50 @@ def test_the_live_line_may_change_and_nothing_else():
     assert f"{LIVE} replicate 2/3, 4 min left" in changed
     assert isinstance(parse(changed, PLACE, [KEY]), Marker)
     assert isinstance(parse(BODY.replace("approved", "denied"), PLACE, [KEY]), Broken)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        BODY.replace("- [x]", f"{LIVE} two\n\n- [x]"),
+        BODY.replace("- [x]", f"{LIVE} two\n- [x]"),
+        BODY.replace("\n\n- [x]", f"\n{LIVE} two\n\n- [x]"),
+    ],
+)
+def test_a_second_live_line_is_broken(changed):
+    assert isinstance(parse(changed, PLACE, [KEY]), Broken)
+
+
+LIVE_LINE = f"{LIVE} replicate 1/3\n"
+
+
+@pytest.mark.parametrize(
+    "before", ["## Running", "- [x]", "<!-- epm:data"], ids=["first", "behind its place", "last"]
+)
+def test_a_live_line_that_was_moved_is_broken(before):
+    moved = BODY.replace(LIVE_LINE, "").replace(before, f"{LIVE_LINE}{before}")
+    assert LIVE_LINE in moved
+    assert isinstance(parse(moved, PLACE, [KEY]), Broken)
+
+
+@pytest.mark.parametrize("end", ["\n", "  \n", "\n\n"])
+def test_a_live_line_that_was_moved_to_the_end_with_blank_lines_is_broken(end):
+    moved = BODY.replace(LIVE_LINE, "").replace("\n<!-- epm:data", f"\n{LIVE_LINE}{end}<!-- epm:data")
+    assert isinstance(parse(moved, PLACE, [KEY]), Broken)
+
+
+def test_a_live_line_that_was_taken_out_says_nothing_else():
+    assert isinstance(parse(BODY.replace(LIVE_LINE, ""), PLACE, [KEY]), Marker)
+
+
+@pytest.mark.parametrize("kind", ["results", "verdict", "note", "failure"])
+def test_a_live_line_in_another_kind_is_broken_and_not_rendered(kind):
+    body = render(Marker(kind, 1, "## PASS\n\nmore", {}), PLACE, KEY)
+    for place in ("\n\nmore", "\nmore", "more"):
+        changed = body.replace(place, f"\n{LIVE} FAIL\n{place}")
+        assert isinstance(parse(changed, PLACE, [KEY]), Broken)
+    with pytest.raises(MarkerError, match="a live line"):
+        render(Marker(kind, 1, f"## PASS\n\n{LIVE} FAIL\n\nmore", {}), PLACE, KEY)
 
 
 def test_a_live_line_cannot_close_its_comment_or_add_a_line():
@@ -78,6 +124,56 @@ def test_a_hand_written_marker_without_data_is_broken():
 def test_a_second_data_line_is_broken():
     line = next(line for line in BODY.splitlines() if line.startswith("<!-- epm:data"))
     assert isinstance(parse(BODY.replace(line, f"{line}\n{line}"), PLACE, [KEY]), Broken)
+
+
+@pytest.mark.parametrize(
+    "more", ["## Verdict: PASS", "\n## Verdict: PASS\n", "<!-- x -->", "<!-- /epm:progress -->"]
+)
+def test_what_was_put_behind_the_signature_is_broken(more):
+    for end in ("<!-- /epm:progress -->\n", "\n<!-- /epm:progress -->\n"):
+        for changed in (f"{more}\n{end}", f"{end}{more}\n{end}"):
+            found = parse(BODY.replace("<!-- /epm:progress -->\n", changed), PLACE, [KEY])
+            assert isinstance(found, Broken)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "",
+        "\n",
+        " <!-- epm:progress v2 -->\n",
+        "<!-- epm:progress v2 --\n",
+        "<!-- epm:progress -->\n",
+        "hello\n",
+    ],
+)
+def test_a_marker_that_lost_its_first_line_is_broken(first):
+    changed = BODY.replace("<!-- epm:progress v2 -->\n", first)
+    assert isinstance(parse(changed, PLACE, [KEY]), Broken)
+
+
+@pytest.mark.parametrize("kept", ["<!-- epm:data", "<!-- /epm:"])
+def test_one_line_of_ours_is_left_of_a_marker_and_not_nothing(kept):
+    [line] = [line for line in BODY.splitlines() if line.startswith(kept)]
+    assert isinstance(parse(f"words\n{line}\n", PLACE, [KEY]), Broken)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "\n".join(f"> {line}" for line in BODY.splitlines()),
+        f"as it was:\n\n```\n{BODY}```\n\nand gone",
+        f"~~~~ text\n{BODY}```\n~~~~~",
+        "\n".join(f"    {line}" for line in BODY.splitlines()),
+    ],
+    ids=["quotation", "fence", "long fence", "indented"],
+)
+def test_a_marker_that_we_quote_ourselves_is_none(quoted):
+    assert parse(quoted, PLACE, [KEY]) is None
+
+
+def test_a_fence_that_never_ends_quotes_nothing():
+    assert isinstance(parse(f"```\n{BODY}", PLACE, [KEY]), Broken)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "> <!-- epm:results v1 -->", " <!-- epm:results v1 -->\n"])
@@ -117,6 +213,12 @@ def test_any_text_and_payload_come_back(text, payload):
     found = parse(render(Marker("note", 1, text, payload), PLACE, KEY), PLACE, [KEY])
     assert isinstance(found, Marker)
     assert found.payload == payload
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.md")), ids=lambda path: path.stem)
+def test_a_marker_that_stands_on_an_issue_is_still_read(path):
+    """Written before live lines had one place and nothing was allowed behind the signature."""
+    assert isinstance(parse(path.read_text(encoding="utf-8"), PLACE, [KEY]), Marker)
 
 
 @given(st.text(max_size=300))

@@ -59,13 +59,13 @@ def test_an_issue_that_waits_is_told_with_what_for(world):
 
 def test_a_job_that_runs_is_told_by_its_live_line(world):
     number = world.file()
-    say(world, number, "progress", 1, RUNNING.to_payload(), f"## x\n\n{LIVE} 3 of 9 runs done")
+    say(world, number, "progress", 1, RUNNING.to_payload(), f"## x\n\n{LIVE} 3 of 9 runs done\n\nmore")
     assert list(lines_of(statuses(world.desk))) == ["#1 faster: running, 3 of 9 runs done"]
 
 
 def test_a_verdict_is_the_last_word(world):
     number = world.file()
-    say(world, number, "progress", 1, RUNNING.to_payload(), f"## x\n\n{LIVE} 9 of 9 runs done")
+    say(world, number, "progress", 1, RUNNING.to_payload(), f"## x\n\n{LIVE} 9 of 9 runs done\n\nmore")
     say(world, number, "verdict", 1, {"schema": 1, "plan": "p1", "outcome": "FAIL"})
     assert list(lines_of(statuses(world.desk))) == ["#1 faster: verdict, FAIL"]
 
