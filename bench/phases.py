@@ -18,10 +18,13 @@ from bench.metrics import BY_NAME
 from bench.plan import Plan, Recipe
 from bench.run import JOB_PHASES, PHASES, Phase, Run
 from bench.sample import Pair, pairs_of, valid
+from bench.units import bound_text
 
 UNSEEN: tuple[Phase, ...] = ("import", "load", "save", "other")
 """Phases outside the job, where work can be moved out of sight. The evaluation is ours."""
 LOOP: tuple[Phase, ...] = ("first", "train")
+OUTSIDE_STEPS: tuple[Phase, ...] = (*JOB_PHASES[:-1], *UNSEEN)
+"""All but the steady steps and our evaluation."""
 CACHED: tuple[Phase, ...] = ("import", "load", "prep")
 """Phases that a filled cache makes shorter."""
 MOVED_SHARE = 0.5
@@ -54,6 +57,11 @@ class Change:
     @property
     def is_longer(self) -> bool:
         return self.is_proven and self.change_s > 0
+
+    @property
+    def is_surely_longer(self) -> bool:
+        """Whether all of the interval is above nothing, be it worth a review or not."""
+        return self.low_s is not None and self.low_s > 0
 
     @property
     def text(self) -> str:
@@ -125,9 +133,10 @@ class PhaseLedger:
         """Of the phases, then their sums, as rows."""
         return (*self.phases, self.job, self.whole)
 
-    def longer(self, *names: str) -> str:
+    def longer(self, *names: str, surely: bool = False) -> str:
         """`reference 2.70 s [2.61, 2.79], import ~ 0.30 s [-0.10, 0.70]`: of the named, the three largest."""
         grown = [change for change in self.phases if change.name in names and change.change_s > 0]
+        grown = [change for change in grown if change.is_surely_longer or not surely]
         grown.sort(key=lambda change: -change.change_s)
         return ", ".join(f"{change.name} {change.size}" for change in grown[:3])
 
@@ -186,16 +195,34 @@ def phase_ledger(
 def work_moved(ledger: PhaseLedger, steady: Comparison | None, job: Comparison) -> str:
     """What shows that work was moved and not saved, empty where nothing does; by both throughputs."""
     n = f"(n = {ledger.n})"
-    if steady is not None and steady.change == "better" and job.change != "better":
-        longer = ledger.longer(*JOB_PHASES[:-1], *UNSEEN)
-        where = ledger.moved or (f"longer: {longer}" if longer else "nothing got longer")
-        return f"tokens_per_s {steady.text} is proven better, job_tokens_per_s {job.text} is not: {where} {n}"
+    if said := _steps_alone(steady, job):
+        longer = ledger.longer(*OUTSIDE_STEPS, surely=True)
+        where = ledger.moved or (longer and f"longer: {longer}")
+        return f"{said}: {where} {n}" if where else ""
     gained_s, unseen = -ledger.job.change_s, ledger.unseen
     # A point estimate alone would accuse every short run whose imports took a little longer by chance.
-    is_surely_longer = unseen.low_s is not None and unseen.low_s > 0
-    if job.change != "better" or not is_surely_longer or not unseen.change_s >= MOVED_SHARE * gained_s > 0:
+    is_half = unseen.is_surely_longer and unseen.change_s >= MOVED_SHARE * gained_s > 0
+    if job.change != "better" or not is_half:
         return ""
     return f"of {ledger.job.size} gained {unseen.size} reappear outside the job: {ledger.longer(*UNSEEN)} {n}"
+
+
+def saving_not_shown(ledger: PhaseLedger, steady: Comparison | None, job: Comparison) -> str:
+    """Steps that are proven faster where the job is not, and nothing says that their work went elsewhere."""
+    said = _steps_alone(steady, job)
+    if not said or work_moved(ledger, steady, job):
+        return ""
+    share = share_of(job.floor)
+    is_open = job.high is None or job.high > 1 + share
+    why = "more replicates would tell" if is_open else f"the job gains less than {bound_text(share)}"
+    return f"{said}; no phase is surely longer: {why} (n = {ledger.n})"
+
+
+def _steps_alone(steady: Comparison | None, job: Comparison) -> str:
+    """What to say where the steps are proven faster and the job is not; else empty."""
+    if steady is None or steady.change != "better" or job.change == "better":
+        return ""
+    return f"tokens_per_s {steady.text} is proven better, job_tokens_per_s {job.text} is not"
 
 
 def trained(pairs: Sequence[Pair]) -> list[tuple[Run, Run]]:

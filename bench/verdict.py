@@ -14,7 +14,7 @@ from typing import Literal
 from bench.compare import FEWEST_PAIRS, Comparison
 from bench.metrics import METRICS
 from bench.parity import Parity
-from bench.phases import PhaseLedger, phase_ledger, work_moved
+from bench.phases import PhaseLedger, phase_ledger, saving_not_shown, work_moved
 from bench.plan import Recipe
 from bench.run import Run
 from bench.sample import Pair, outcomes_text, valid
@@ -206,13 +206,20 @@ def _pairs_text(here: RecipeEvidence) -> str:
     return f"{good} of {here.replicates} pairs are valid ({outcomes_text(here.pairs)})"
 
 
-def _work_moved(evidence: Evidence) -> tuple[str, ...]:
-    found = []
-    for here in evidence.recipes:
-        steady, job = here.comparisons.get("tokens_per_s"), here.comparisons.get("job_tokens_per_s")
-        if (ledger := here.ledger) and job and (said := work_moved(ledger, steady, job)):
-            found.append(f"{here.name}: {said}")
-    return tuple(found)
+def _of_ledgers(
+    said_of: Callable[[PhaseLedger, Comparison | None, Comparison], str],
+) -> Callable[[Evidence], tuple[str, ...]]:
+    """What is said of the phase ledger of each recipe, by its steady throughput and that of the job."""
+
+    def holds(evidence: Evidence) -> tuple[str, ...]:
+        found = []
+        for here in evidence.recipes:
+            steady, job = here.comparisons.get("tokens_per_s"), here.comparisons.get("job_tokens_per_s")
+            if (ledger := here.ledger) and job and (said := said_of(ledger, steady, job)):
+                found.append(f"{here.name}: {said}")
+        return tuple(found)
+
+    return holds
 
 
 def _unasked(evidence: Evidence) -> tuple[str, ...]:
@@ -285,7 +292,8 @@ RULES: tuple[Rule, ...] = (
     Rule(2, "CANNOT TELL", "criterion not measured", _scored("NOT MEASURED")),
     Rule(3, "CONCERNS", "criterion not met", _scored("NOT MET")),
     Rule(3, "CONCERNS", "equivalence not measured", _equivalence("not measured")),
-    Rule(3, "CONCERNS", "work moved, not saved", _work_moved),
+    Rule(3, "CONCERNS", "work moved, not saved", _of_ledgers(work_moved)),
+    Rule(3, "CONCERNS", "faster steps, not shown to be saved", _of_ledgers(saving_not_shown)),
     Rule(3, "CONCERNS", "worse where nobody asked", _unasked),
     Rule(3, "CONCERNS", "arms differ in more than they declare", _environment),
     Rule(3, "CONCERNS", "protected value touched", _protected),

@@ -6,7 +6,7 @@ import pytest
 
 from bench.judge import judge
 from bench.metrics import BY_NAME
-from bench.phases import change_of, phase_ledger, phase_ledgers, work_moved
+from bench.phases import change_of, phase_ledger, phase_ledgers, saving_not_shown, work_moved
 from bench.plan import Arm
 from bench.run import PHASES, Choice
 from bench.sample import Pair
@@ -170,15 +170,43 @@ def test_half_of_the_gain_reappearing_outside_the_job_is_work_moved():
     assert work_moved(less, steady, job) == ""
 
 
-def test_a_loop_that_is_faster_in_a_job_that_is_not_says_what_got_longer_even_unproven():
-    made = pairs(train=-4.0, prep=(2.0, 4.0, 6.0))
+def said_of(**seconds):
+    """(work moved, saving not shown) of an arm that spends so much more in phases."""
+    made = pairs(**seconds)
     found = phase_ledger(SFT, "optimized", made, floor=None)
     runs = [run for pair in made for run in (pair.baseline, pair.arm)]
-    steady, job = (throughput(found, name, runs) for name in ("tokens_per_s", "job_tokens_per_s"))
-    said = work_moved(found, steady, job)
+    both = [throughput(found, name, runs) for name in ("tokens_per_s", "job_tokens_per_s")]
+    return work_moved(found, *both), saving_not_shown(found, *both)
+
+
+def test_a_loop_that_is_faster_in_a_job_that_is_not_says_what_got_surely_longer_even_unproven():
+    # Preparation 0.08, 0.09, 0.10: 0.09 +- 4.3027 * 0.01 / sqrt(3), above 0 and within the floor of 0.1 s.
+    moved, not_shown = said_of(train=-0.15, prep=(0.08, 0.09, 0.10))
+    assert moved.startswith("tokens_per_s 1.02 is proven better, job_tokens_per_s ~ 1.0060 [")
+    assert moved.endswith(" is not: longer: prep ~ 0.090 s [0.065, 0.115] (n = 3)")
+    assert not_shown == ""
+
+
+def test_a_loop_that_is_faster_where_nothing_is_surely_longer_is_not_said_to_be_moved():
     # Differences 2, 4, 6: mean 4, spread 2, half width 4.3027 * 2 / sqrt(3) = 4.9683.
-    assert said.startswith("tokens_per_s 2.00 is proven better, job_tokens_per_s ~ ")
-    assert said.endswith(" is not: longer: prep ~ 4.00 s [-0.97, 8.97] (n = 3)")
+    moved, not_shown = said_of(train=-4.0, prep=(2.0, 4.0, 6.0))
+    assert moved == ""
+    assert not_shown.startswith("tokens_per_s 2.00 is proven better, job_tokens_per_s ~ ")
+    assert not_shown.endswith(" is not; no phase is surely longer: more replicates would tell (n = 3)")
+
+
+def test_more_replicates_do_not_tell_of_a_gain_that_is_small_beside_the_job():
+    # 0.09 of 8 s of steps are 1.1 %, of 10 s of job 0.9 %.
+    moved, not_shown = said_of(train=-0.09)
+    assert moved == ""
+    assert not_shown == (
+        "tokens_per_s 1.01 is proven better, job_tokens_per_s 1.01 is not; no phase is surely longer:"
+        " the job gains less than 1 % (n = 3)"
+    )
+
+
+def test_where_the_job_is_faster_too_nothing_is_said():
+    assert said_of(train=-4.0) == ("", "")
 
 
 def test_every_compared_arm_has_a_ledger_at_the_confidence_of_its_comparisons():
