@@ -61,10 +61,11 @@ class HostLog:
         self._own.fresh_until = time.monotonic() + FRESH_S
 
     def line(self, *, is_mark: bool = False) -> str:
-        """`is_mark`: the waits are read now as well, whatever that costs."""
+        """`is_mark`: new processes are looked for and the waits are read now, whatever that costs."""
         at, wall = time.monotonic(), time.time()
-        busy_s, idle_s, iowait_s, steal_s = self._cpu_s()
-        own_s, nicer = self._own.look(at)
+        stat = _read(self._stat)
+        busy_s, idle_s, iowait_s, steal_s = _cpu_s(stat)
+        own_s, nicer = self._own.look(at, _forks(stat) if is_mark else None)
         is_due = at >= self._slow_until
         if is_due:
             self._slow, self._slow_until = self._slowly(), at + SLOW_S
@@ -79,13 +80,6 @@ class HostLog:
         for descriptor in (self._stat, self._load, self._memory, self._throttling, *self._clocks):
             if descriptor >= 0:
                 os.close(descriptor)
-
-    def _cpu_s(self) -> tuple[float, float, float, float]:
-        """Seconds since boot, summed over CPUs: busy, idle, waiting for a disk, taken by the hypervisor."""
-        fields = _read(self._stat).partition("\n")[0].split()[1:9]
-        ticks = [int(field) for field in fields] or [0] * 8
-        user, nice, system, idle, iowait, irq, softirq, steal = (tick * TICK_S for tick in ticks)
-        return user + nice + system + irq + softirq, idle, iowait, steal
 
     def _slowly(self) -> str:
         load = _read(self._load).partition(" ")[0]
@@ -116,20 +110,34 @@ class OwnTime:
     """CPU seconds of this process, of all processes below it, and of those of them that have ended.
 
     What has ended and was waited for stands in the figure of who waited, so the sum only grows. A process
-    that is not known yet is missing until the next walk of /proc; walks are as frequent as they are cheap.
+    that is not known yet is missing, and what it uses would count as somebody else's: of a loader's workers,
+    exactly where they slow their arm down. So at a mark all are known. In between one is missing until the
+    next walk of /proc; walks are as frequent as they are cheap.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, can_follow: bool | None = None) -> None:
+        """`can_follow`: the kernel tells the children of a thread; None: ask it."""
         self.fresh_until = 0.0
         self._known: dict[int, bytes] = {}
         self._walk_at = 0.0
+        self._can_follow = _tells_children() if can_follow is None else can_follow
+        self._forks = ""
         self._waits_s: dict[str, float] = {}
         self._waited_s = 0.0
 
-    def look(self, now: float) -> tuple[float, int]:
-        """(CPU seconds, by how much the nicest process below this one is nicer than this one)."""
-        if now < self.fresh_until or now >= self._walk_at:
+    def look(self, now: float, forks: str | None = None) -> tuple[float, int]:
+        """(CPU seconds, by how much the nicest process below this one is nicer than this one).
+
+        `forks` is the machine's count of them at a mark, None in between: where it has not moved since the
+        last mark nobody is new. "" is a count that is not known.
+        """
+        has_new = forks is not None and (not forks or forks != self._forks)
+        if now < self.fresh_until or now >= self._walk_at or (has_new and not self._can_follow):
             self._walk(now)
+        elif has_new:
+            self._follow()
+        if forks is not None:
+            self._forks = forks
         times = os.times()
         total_s = times.user + times.system + times.children_user + times.children_system
         mine = os.nice(0)
@@ -153,6 +161,16 @@ class OwnTime:
         self._waits_s = waits_s
         return self._waited_s
 
+    def _follow(self) -> None:
+        """Take in what was born below the known processes since the last look."""
+        waiting = [os.getpid(), *self._known]
+        while waiting:
+            for pid in _children_of(waiting.pop()):
+                stat = None if pid in self._known else _stat_of(pid)
+                if stat is not None:
+                    self._known[pid] = stat[19]
+                    waiting.append(pid)
+
     def _walk(self, now: float) -> None:
         began = time.thread_time()
         children: dict[int, list[tuple[int, bytes]]] = {}
@@ -169,13 +187,46 @@ class OwnTime:
         self._walk_at = now + (time.thread_time() - began) / WALK_SHARE
 
 
+def _cpu_s(stat: str) -> tuple[float, float, float, float]:
+    """Seconds since boot, summed over CPUs: busy, idle, waiting for a disk, taken by the hypervisor."""
+    fields = stat.partition("\n")[0].split()[1:9]
+    ticks = [int(field) for field in fields] or [0] * 8
+    user, nice, system, idle, iowait, irq, softirq, steal = (tick * TICK_S for tick in ticks)
+    return user + nice + system + irq + softirq, idle, iowait, steal
+
+
+def _forks(stat: str) -> str:
+    """How many processes and threads were started since boot; "" where nobody counts (gVisor says 0)."""
+    count = stat.partition("\nprocesses ")[2].partition("\n")[0]
+    return "" if count == "0" else count
+
+
+def _tells_children() -> bool:
+    """Kernels built with CONFIG_PROC_CHILDREN do, those of all distributions among them."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
+def _children_of(pid: int) -> list[int]:
+    """Of all its threads; none where it has ended."""
+    found = []
+    for thread in _threads_of(pid):
+        descriptor = _opened(f"/proc/{pid}/task/{thread}/children")
+        found += [int(child) for child in _read(descriptor).split()]
+        if descriptor >= 0:
+            os.close(descriptor)
+    return found
+
+
+def _threads_of(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names alone, and many of them
+    except OSError:
+        return []
+
+
 def _waits_of(pid: int) -> Iterator[tuple[str, float]]:
     """(its number, seconds) of each thread of a process; nothing where the kernel does not count."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names alone, and many of them
-    except OSError:
-        return
-    for thread in threads:
+    for thread in _threads_of(pid):
         descriptor = _opened(f"/proc/{pid}/task/{thread}/schedstat")
         fields = _read(descriptor, 100).split()
         if descriptor >= 0:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.columns import rows_of
 from bench.host_trace import read_host_trace
-from bench.worker.host_log import COLUMNS, HostLog
+from bench.worker.host_log import COLUMNS, FRESH_S, HostLog, OwnTime
 from bench.worker.sampling import Sampling
 
 BUSY = "import time\nuntil = time.process_time() + 0.6\nwhile time.process_time() < until: pass\n"
@@ -73,6 +74,78 @@ def test_a_grandchild_is_our_own():
     subprocess.run(["sh", "-c", f"{PYTHON} -c '{BUSY}'; true"], check=True)
     assert busy_s(log)["own [s]"] >= before + 0.6
     log.close()
+
+
+BORN_LATE = """
+import subprocess, sys, threading, time
+def start():
+    subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+for line in sys.stdin:
+    starting = threading.Thread(target=start)
+    starting.start()
+    starting.join()
+"""
+WORKER = "import time\nwhile time.process_time() < 0.4: pass\nprint('done', flush=True)\ntime.sleep(60)\n"
+
+
+@contextlib.contextmanager
+def trainer():
+    """A process whose thread starts a busy one when it is told to, as a loader does at the first step;
+    (its standard input, its output)."""
+    command = [sys.executable, "-c", BORN_LATE, WORKER]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield process.stdin, process.stdout
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize("can_follow", [True, False])
+def test_a_process_that_is_born_in_the_middle_of_a_run_is_our_own_at_the_next_mark(can_follow):
+    own, walked_at = OwnTime(can_follow=can_follow), time.monotonic()
+    with trainer() as (tell, told):
+        before, _ = own.look(walked_at, "1")  # the one walk: what follows is at the same moment
+        tell.write("\n")
+        tell.flush()
+        assert told.readline() == "done\n"
+        between, _ = own.look(walked_at)
+        at_mark, _ = own.look(walked_at, "2")
+    assert between < before + 0.3 <= at_mark
+
+
+def test_where_nobody_forked_a_mark_looks_for_nobody():
+    own, walked_at = OwnTime(), time.monotonic()
+    with trainer() as (tell, told):
+        before, _ = own.look(walked_at, "1")
+        tell.write("\n")
+        tell.flush()
+        told.readline()
+        assert own.look(walked_at, "1")[0] < before + 0.3
+
+
+def test_a_mark_tells_of_the_forks_of_this_machine(tmp_path):
+    folder, events = made(tmp_path)
+    sampling = Sampling(None)
+    with trainer() as (tell, told):
+        sampling.begin(folder, events)
+        time.sleep(FRESH_S + 0.1)
+        before_s = own_s_at_a_mark(sampling, folder)
+        tell.write("\n")
+        tell.flush()
+        told.readline()
+        after_s = own_s_at_a_mark(sampling, folder)
+        sampling.end(folder)
+        sampling.close()
+    assert after_s >= before_s + 0.3
+
+
+def own_s_at_a_mark(sampling, folder) -> float:
+    sampling.mark()
+    *_, last = rows_of((folder / "host.csv").read_bytes())
+    return float(last["own [s]"])
 
 
 @contextlib.contextmanager
