@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pods.paths import JobPaths
-from pods.shell import Completed, PodError, Shell
+from pods.shell import OUTPUT_LIMIT_B, Completed, PodError, Shell
 
 TIMEOUT_S = 60.0
 
@@ -51,11 +51,17 @@ with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
 """A question to the machine that needs no job folder: the supervisor travels with it."""
 
 
-def bring(shell: Shell, archive: bytes, argv: list[str]) -> Mapping[str, Any]:
+def bring(
+    shell: Shell,
+    archive: bytes,
+    argv: list[str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    limit_b: int = OUTPUT_LIMIT_B,
+) -> Mapping[str, Any]:
     """Runs one subcommand of a supervisor that is not there yet. Raises PodError."""
-    return _answer(
-        shell.run([shell.python, "-I", "-S", "-c", _BRING, *argv], stdin=archive, timeout_s=TIMEOUT_S)
-    )
+    brought = [shell.python, "-I", "-S", "-c", _BRING, *argv]
+    return _answer(shell.run(brought, stdin=archive, timeout_s=timeout_s, limit_b=limit_b))
 
 
 def ask(shell: Shell, paths: Paths, argv: list[str], timeout_s: float = TIMEOUT_S) -> Mapping[str, Any]:

@@ -55,6 +55,7 @@ class Host:
     memory_mib: int
     boot_id: str
     kernel: str
+    load_1min: float = 0.0
 
 
 def ask(shell: Shell, question: Question[T], *, timeout_s: float = 20.0) -> T:
@@ -95,6 +96,7 @@ def parse_host(completed: Completed) -> Host | Unknown:
             memory_mib=_memory_mib(lines),
             boot_id=lines["/proc/sys/kernel/random/boot_id"][0],
             kernel=lines["/proc/sys/kernel/osrelease"][0],
+            load_1min=float(lines["/proc/loadavg"][0].split()[0]),
         )
     except (KeyError, IndexError, ValueError) as error:
         return Unknown(f"host facts: cannot read {error}")
@@ -116,6 +118,7 @@ HOST: Question[Host | Unknown] = Question(
         "/proc/sys/kernel/hostname",
         "/proc/sys/kernel/osrelease",
         "/proc/sys/kernel/random/boot_id",
+        "/proc/loadavg",
         "/proc/self/status",
         "/proc/meminfo",
         "/sys/fs/cgroup/cpu.max",
@@ -124,6 +127,83 @@ HOST: Question[Host | Unknown] = Question(
     ),
     parse_host,
 )
+
+
+def parse_apps(completed: Completed) -> dict[str, tuple[str, ...]] | Unknown:
+    """UUID: what computes there, as `name (pid)`. Without `nvidia-smi` nothing does."""
+    if completed.status == 127:
+        return {}
+    if (trouble := _trouble(completed)) is not None or completed.status != 0:
+        return Unknown(trouble or f"nvidia-smi: exit status {completed.status}: {_first_line(completed)}")
+    found: dict[str, list[str]] = {}
+    for row in completed.out.decode(errors="replace").splitlines():
+        cells = [cell.strip() for cell in row.split(",", 2)]
+        if len(cells) != 3:
+            if row.strip():
+                return Unknown(f"nvidia-smi: cannot read {row!r}")
+            continue
+        uuid, pid, name = cells
+        found.setdefault(uuid, []).append(f"{name.rpartition('/')[2][:40]} ({pid})")
+    return {uuid: tuple(names) for uuid, names in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Watts, where the driver says them. `throttle` are the driver's bits of why clocks are low, in hex."""
+
+    draw_w: float | None = None
+    limit_w: float | None = None
+    throttle: str = ""
+    compute_mode: str = ""
+    driver: str = ""
+
+
+def parse_power(completed: Completed) -> dict[str, Power] | Unknown:
+    """By UUID. An older driver may not know a column: then nothing is known, and nobody minds."""
+    if (trouble := _trouble(completed)) is not None or completed.status != 0:
+        return Unknown(trouble or _first_line(completed))
+    found = {}
+    for row in completed.out.decode(errors="replace").splitlines():
+        cells = [cell.strip() for cell in row.split(",")]
+        if len(cells) == 6:
+            uuid, draw, limit, throttle, mode, driver = cells
+            found[uuid] = Power(_watts(draw), _watts(limit), throttle, mode, driver)
+    return found
+
+
+def parse_version(completed: Completed) -> str:
+    """The first word of the first line that begins with a digit; "" where there is no such program."""
+    if completed.status != 0:
+        return ""
+    words = completed.out.decode(errors="replace").split()
+    return next((word for word in words if word[:1].isdigit()), "")
+
+
+APPS: Question[dict[str, tuple[str, ...]] | Unknown] = Question(
+    (
+        "nvidia-smi",
+        "--query-compute-apps=gpu_uuid,pid,process_name",
+        "--format=csv,noheader",
+    ),
+    parse_apps,
+)
+POWER: Question[dict[str, Power] | Unknown] = Question(
+    (
+        "nvidia-smi",
+        "--query-gpu=uuid,power.draw,power.limit,clocks_throttle_reasons.active,compute_mode,driver_version",
+        "--format=csv,noheader,nounits",
+    ),
+    parse_power,
+)
+GIT: Question[str] = Question(("git", "--version"), parse_version)
+UV: Question[str] = Question(("uv", "--version"), parse_version)
+
+
+def _watts(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:  # [N/A]
+        return None
 
 
 def _trouble(completed: Completed) -> str | None:

@@ -16,45 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pods import answers
+from pods.archive import supervisor_archive
 from pods.paths import MachinePaths
 from pods.shell import NoSuchFile, PodError, Shell
 
 TIMEOUT_S = 60.0
-RECORD_LIMIT_B = 1 << 20
 ANSWER_LIMIT_B = 64 << 20
 MACHINE_ID = PurePosixPath("/etc/machine-id")
-
-_READ = """
-import json, os, stat, sys
-folder, limit_b = sys.argv[1], int(sys.argv[2])
-answer = {"records": {}, "broken": {}}
-def read(path):
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("not a file")
-        data = file.read(limit_b + 1)
-    if len(data) > limit_b:
-        raise ValueError(f"longer than {limit_b} bytes")
-    record = json.loads(data)
-    if not isinstance(record, dict):
-        raise ValueError("not a JSON object")
-    return record
-try:
-    names = sorted(os.listdir(folder))
-except FileNotFoundError:
-    names = []
-except OSError as error:
-    names, answer["broken"]["."] = [], error.strerror
-for name in names:
-    if name.endswith(".json") and not name.startswith("."):
-        try:
-            answer["records"][name] = read(os.path.join(folder, name))
-        except (OSError, ValueError, RecursionError) as error:
-            answer["broken"][name] = getattr(error, "strerror", None) or str(error)
-print(json.dumps(answer))
-"""
-"""Anybody may have put anything there: links and pipes are not followed, nothing endless is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +70,10 @@ def add(
 
 def stored(shell: Shell, machine: PurePosixPath | Path, unit: str) -> Stored:
     """Everything that was added for a unit; nothing where there is no folder. Raises PodError."""
-    paths: MachinePaths[Any] = MachinePaths(machine)
-    folder = paths.noise_of(unit)
-    argv = [shell.python, "-I", "-S", "-c", _READ, str(folder), str(RECORD_LIMIT_B)]
-    done = shell.run(argv, timeout_s=TIMEOUT_S, limit_b=ANSWER_LIMIT_B)
-    if done.status != 0 or done.is_truncated:
-        told = done.err.decode(errors="replace").strip().splitlines()
-        raise PodError(f"{folder} cannot be read: {told[-1] if told else 'no whole answer'}")
-    answer = json.loads(done.out)
+    argv = ["noise", "--machine", str(machine), "--unit", unit]
+    return stored_in(answers.bring(shell, supervisor_archive(), argv, limit_b=ANSWER_LIMIT_B)["units"][unit])
+
+
+def stored_in(answer: Mapping[str, Any]) -> Stored:
+    """As the supervisor's `noise` and `probe` tell it of one unit."""
     return Stored(answer["records"], answer["broken"])

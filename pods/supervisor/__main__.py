@@ -3,7 +3,9 @@
 own --log FILE --log-limit-b N [--limit-s S] [--grace-s S] [--gentle-s S] [--cwd DIR] [--started DIR]
     [--parent PID] [--orders] -- ARGV...
 run JOB | spawn JOB | state JOB | cancel JOB [--wait-s S] | unpack JOB (a zip on standard input)
-lease take|release|show --machine DIR [--slot NAME] [--job JOB] [--token T] [--start-within-s S]
+lease take|release|show|lift --machine DIR [--slot NAME] [--job JOB] [--token T] [--start-within-s S]
+noise --machine DIR [--unit NAME]
+probe --machine DIR --workspace DIR --ask JSON [--limit-s S] (argument lists by name)
 
 Exit status: 0 answered, 2 wrong arguments, 3 refused or failed with one line on standard error.
 """
@@ -19,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import launch, lease, owner, record, state, supervise, unpack
+from . import launch, lease, noise, owner, probe, quarantine, record, state, supervise, unpack
 from .paths import MachinePaths
 
 
@@ -42,6 +44,11 @@ def _answer(arguments: argparse.Namespace, command: list[str]) -> dict[str, Any]
         return owner.own(_order(arguments, command))
     if arguments.subcommand == "lease":
         return _lease(arguments)
+    if arguments.subcommand == "noise":
+        return noise.show(_machine(arguments), arguments.unit)
+    if arguments.subcommand == "probe":
+        asked = json.loads(arguments.ask)
+        return probe.probe(_machine(arguments), Path(arguments.workspace), asked, arguments.limit_s)
     job = Path(arguments.job).resolve()
     if arguments.subcommand == "run":
         return supervise.run(job)
@@ -72,7 +79,7 @@ def _order(arguments: argparse.Namespace, command: list[str]) -> owner.Order:
 
 
 def _lease(arguments: argparse.Namespace) -> dict[str, Any]:
-    machine = MachinePaths(Path(arguments.machine).resolve())
+    machine = _machine(arguments)
     if arguments.action == "show":
         return lease.show(machine, arguments.slot, arguments.start_within_s)
     if arguments.slot is None:
@@ -81,9 +88,15 @@ def _lease(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.job is None:
             raise ValueError("--job is missing")
         return lease.take(machine, arguments.slot, Path(arguments.job).resolve(), arguments.start_within_s)
+    if arguments.action == "lift":
+        return {"lifted": quarantine.lift(machine, arguments.slot)}
     if arguments.token is None:
         raise ValueError("--token is missing")
     return lease.release(machine, arguments.slot, arguments.token)
+
+
+def _machine(arguments: argparse.Namespace) -> MachinePaths[Path]:
+    return MachinePaths(Path(arguments.machine).resolve())
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -113,11 +126,18 @@ def _parser() -> argparse.ArgumentParser:
     cancel.add_argument("job")
     cancel.add_argument("--wait-s", type=float)
     leases = commands.add_parser("lease", allow_abbrev=False)
-    leases.add_argument("action", choices=("take", "release", "show"))
+    leases.add_argument("action", choices=("take", "release", "show", "lift"))
     leases.add_argument("--machine", required=True)
     for name in ("--slot", "--job", "--token"):
         leases.add_argument(name)
     leases.add_argument("--start-within-s", type=float, default=lease.START_WITHIN_S)
+    asked = commands.add_parser("probe", allow_abbrev=False)
+    for name in ("--machine", "--workspace", "--ask"):
+        asked.add_argument(name, required=True)
+    asked.add_argument("--limit-s", type=float, default=20.0)
+    noises = commands.add_parser("noise", allow_abbrev=False)
+    noises.add_argument("--machine", required=True)
+    noises.add_argument("--unit")
     return parser
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import lease, process, record, started
+from . import gpu, lease, process, record, started
 from .paths import JobPaths, MachinePaths
 
 SCHEMA = 1
@@ -35,6 +35,7 @@ def bury(paths: JobPaths[Path]) -> dict[str, Any]:
     detail = "the machine was restarted" if was_restarted else "the supervisor was killed"
     final = exit_record(body, claim.get("began") or {}, outcome="crashed", detail=detail)
     final |= {"survivors": ended, "left": left}
+    gpu.settle(paths, body, left)
     write(paths, final)
     release(paths, body)
     return final

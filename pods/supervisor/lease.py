@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import process, record, started
+from . import process, quarantine, record, started
 from .paths import JobPaths, MachinePaths
 
 SCHEMA = 1
@@ -42,6 +42,8 @@ def take(machine: MachinePaths[Path], slot: str, job: Path, start_within_s: floa
             return {"taken": True, "token": held["token"]}
         if why is not None:
             return {"taken": False, "holder": held, "why": why}
+        if (against := quarantine.why(machine, slot)) is not None:
+            return {"taken": False, "holder": None, "why": against}
         if held is not None:
             _remove(folder)
         token = uuid.uuid4().hex

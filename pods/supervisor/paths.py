@@ -41,19 +41,25 @@ class JobPaths(Generic[P]):
 
 
 class MachinePaths(Generic[P]):
-    """The one folder of a machine that holds who may use which slot, and how noisy each is."""
+    """The one folder of a machine that holds who may use which slot, which are not to be used, and how noisy
+    each is."""
 
     def __init__(self, root: P) -> None:
         self.root: P = root
         self.leases: P = root / "leases"
         self.lock: P = root / "lock"
         self.noise: P = root / "noise"
+        self.quarantine: P = root / "quarantine"
 
     def lease(self, slot: str) -> P:
         """Raises ValueError for a slot whose name cannot be a file name."""
         if not _SLOT.fullmatch(slot):
             raise ValueError(f"slot {slot!r} is neither cpu nor a GPU's UUID")
         return self.leases / slot
+
+    def quarantine_of(self, slot: str) -> P:
+        """Raises ValueError for a slot whose name cannot be a file name."""
+        return self.quarantine / self.lease(slot).name
 
     def noise_of(self, unit: str) -> P:
         """Raises ValueError for a unit whose name cannot be a file name."""

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import exits, lease, process, record, started
+from . import exits, gpu, lease, process, record, started
 from .owner import Order, own
 from .paths import JobPaths, MachinePaths
 from .process import Ending, Process
@@ -83,6 +83,7 @@ class _Supervisor:
         body = exits.exit_record(self.body, self.began, **outcome)
         body["survivors"] += len(self.survivors)
         body["left"] = self.left
+        gpu.settle(self.paths, self.body, self.left)
         exits.write(self.paths, body)
         exits.release(self.paths, self.body)
         return body
@@ -99,6 +100,7 @@ class _Supervisor:
         if self.body.get("machine") is not None and self._adopt() is None:
             return {"outcome": "not started", "detail": f"slot {self.body['slot']} is not leased to this job"}
         exits.reserve(self.paths)
+        gpu.note(self.paths, self.body["slot"])
         self._beat(time.monotonic())
         self._fork(order)
         while not self.is_owner_gone:

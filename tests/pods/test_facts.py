@@ -22,6 +22,7 @@ LINES = (
     "/proc/sys/kernel/hostname:pod-7",
     "/proc/sys/kernel/osrelease:6.8.0",
     "/proc/sys/kernel/random/boot_id:b-1",
+    "/proc/loadavg:1.25 0.80 0.40 2/345 6789",
     "/proc/self/status:Cpus_allowed_list:\t0-3,8",
     "/proc/meminfo:MemTotal:       16777216 kB",
     "/proc/cpuinfo:model name\t: AMD EPYC: 7763",
@@ -62,7 +63,7 @@ def test_a_slice_without_utilization_is_a_gpu() -> None:
 
 
 def test_a_host_is_read_although_some_files_are_missing() -> None:
-    expected = Host("pod-7", "AMD EPYC: 7763", 5, 16384, "b-1", "6.8.0")
+    expected = Host("pod-7", "AMD EPYC: 7763", 5, 16384, "b-1", "6.8.0", 1.25)
     assert facts.parse_host(Completed(2, host_of(*LINES), b"")) == expected
 
 
@@ -73,10 +74,37 @@ def test_a_cgroup_gives_less_than_the_machine_has() -> None:
     assert (host.cores, host.memory_mib) == (2, 1024)
 
 
-@pytest.mark.parametrize("missing", LINES[:5])
+@pytest.mark.parametrize("missing", LINES[:6])
 def test_a_host_that_cannot_be_read_is_unknown(missing: str) -> None:
     lines = [line for line in LINES if line != missing]
     assert isinstance(facts.parse_host(Completed(0, host_of(*lines), b"")), Unknown)
+
+
+APPS = "GPU-1, 17, /usr/bin/python3\nGPU-2, 18, [Not Found]\nGPU-1, 19, a, b\n"
+
+
+def test_processes_are_told_by_gpu() -> None:
+    found = facts.parse_apps(Completed(0, APPS.encode(), b""))
+    assert found == {"GPU-1": ("python3 (17)", "a, b (19)"), "GPU-2": ("[Not Found] (18)",)}
+
+
+@pytest.mark.parametrize(("status", "out"), [(None, b""), (255, b"Unknown Error"), (0, b"half a li")])
+def test_processes_that_cannot_be_told_are_unknown(status: int | None, out: bytes) -> None:
+    assert isinstance(facts.parse_apps(Completed(status, out, b"")), Unknown)
+
+
+def test_power_is_none_where_the_driver_does_not_say_it() -> None:
+    row = b"GPU-1, [N/A], 700.00, 0x0000000000000004, Exclusive_Process, 535.1\n"
+    found = facts.parse_power(Completed(0, row, b""))
+    assert found == {"GPU-1": facts.Power(None, 700.0, "0x0000000000000004", "Exclusive_Process", "535.1")}
+
+
+@pytest.mark.parametrize(
+    ("out", "version"),
+    [(b"git version 2.39.5\n", "2.39.5"), (b"uv 0.9.2 (abc 2026)\n", "0.9.2"), (b"what?\n", "")],
+)
+def test_a_version_is_the_first_word_with_a_digit(out: bytes, version: str) -> None:
+    assert facts.parse_version(Completed(0, out, b"")) == version
 
 
 def test_this_machine_answers(shell: LocalShell) -> None:

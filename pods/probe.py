@@ -1,0 +1,233 @@
+"""What a pod is like now: one question, one round trip, one answer.
+
+Owns the types that a choice is made from and how the supervisor's answer becomes them. Unknown is busy: a
+question that errs, hangs or says something unreadable leaves every GPU of the pod unusable, with the reason.
+In a container the list of processes may be empty or hold the host's ids, so memory and utilisation are
+judged too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from pods import answers, facts
+from pods.archive import supervisor_archive
+from pods.inventory import Pod
+from pods.noise import Stored, stored_in
+from pods.shell import Completed, PodError, Shell
+
+SCHEMA = 1
+LIMIT_S = 10.0
+"""For each question to a program on the pod; they are asked side by side."""
+TIMEOUT_S = 20.0
+"""For the whole round trip."""
+ANSWER_LIMIT_B = 64 << 20
+MOST_AT_ONCE = 64
+IDLE_MEMORY_MIB = 2048
+"""As in `bench.conditions`: others' memory over this taints a run."""
+IDLE_PCT = 10.0
+SHARED_POWER = 0.3
+"""Of the limit: less, at full utilisation, is what one tenant of several sees."""
+QUESTIONS: Mapping[str, facts.Question[Any]] = {
+    "gpus": facts.GPUS,
+    "apps": facts.APPS,
+    "power": facts.POWER,
+    "host": facts.HOST,
+    "git": facts.GIT,
+    "uv": facts.UV,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One GPU, by UUID, or `cpu` where there is none. `busy` says why it is not free now, "" where it is;
+    `holder` is the folder of the job that has its lease. Power is in watts, None where it is not said."""
+
+    name: str
+    gpu: facts.Gpu | None
+    busy: str = ""
+    holder: str = ""
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    throttle: str = ""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody else is on it whom nobody can see."""
+        if self.gpu is None or self.power_w is None or not self.power_limit_w:
+            return False
+        is_full = (self.gpu.utilization_pct or 0.0) >= 100.0 - IDLE_PCT
+        return is_full and self.power_w < SHARED_POWER * self.power_limit_w
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    free_b: int
+    total_b: int
+    free_inodes: int | None  # None where the file system does not count them
+    is_writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job folder on the pod; `state` is the supervisor's word on a job that has not ended."""
+
+    name: str
+    has_ended: bool
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """`noise` is what was stored, by unit. `versions`: driver, git, Python, uv, where there is one."""
+
+    pod: Pod
+    slots: tuple[Slot, ...]
+    host: facts.Host
+    disk: Disk | None
+    jobs: tuple[Found, ...] = ()
+    noise: Mapping[str, Stored] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def free(self) -> tuple[Slot, ...]:
+        return tuple(slot for slot in self.slots if not slot.busy)
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Not reached, or its answer leaves open whether anything is free: `why` in one line."""
+
+    pod: Pod
+    why: str
+
+
+def probe(
+    shell: Shell, pod: Pod, *, limit_s: float = LIMIT_S, timeout_s: float = TIMEOUT_S
+) -> PodState | Unusable:
+    """One round trip. Never raises for what the machine or the network does."""
+    asked = json.dumps({name: question.argv for name, question in QUESTIONS.items()})
+    argv = ["probe", "--machine", str(pod.machine), "--workspace", str(pod.workspace)]
+    argv += ["--ask", asked, "--limit-s", str(limit_s)]
+    try:
+        answer = answers.bring(shell, supervisor_archive(), argv, timeout_s=timeout_s, limit_b=ANSWER_LIMIT_B)
+        return state_of(pod, answer)
+    except PodError as error:
+        return Unusable(pod, str(error))
+
+
+def probe_all(
+    shells: Sequence[tuple[Shell, Pod]], *, limit_s: float = LIMIT_S, timeout_s: float = TIMEOUT_S
+) -> tuple[PodState | Unusable, ...]:
+    """All at once; one that hangs costs its own time-out, beside the others."""
+    if not shells:
+        return ()
+    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(shells)), thread_name_prefix="probe") as pool:
+        asked = [
+            pool.submit(probe, shell, pod, limit_s=limit_s, timeout_s=timeout_s) for shell, pod in shells
+        ]
+        return tuple(one.result() for one in asked)
+
+
+def state_of(pod: Pod, answer: Mapping[str, Any]) -> PodState | Unusable:
+    """Raises PodError for an answer of another version."""
+    if answer.get("schema") != SCHEMA:
+        raise PodError(f"a probe of schema {answer.get('schema')!r}, this reads {SCHEMA}")
+    said = {name: QUESTIONS[name].parse(_completed(one)) for name, one in answer["answers"].items()}
+    host = said["host"]
+    if isinstance(host, facts.Unknown):
+        return Unusable(pod, host.why)
+    slots = _slots(pod, said, answer)
+    if isinstance(slots, facts.Unknown):
+        return Unusable(pod, f"counts as busy: {slots.why}")
+    drivers = [power.driver for power in _powers(said).values()]
+    versions = {
+        "driver": drivers[0] if drivers else "",
+        "python": ".".join(map(str, answer["python"])),
+        "git": said["git"],
+        "uv": said["uv"],
+    }
+    return PodState(
+        pod=pod,
+        slots=slots,
+        host=host,
+        disk=_disk(answer["disk"]),
+        jobs=tuple(_found(name, state) for name, state in answer["jobs"].items()),
+        noise={unit: stored_in(one) for unit, one in answer["noise"].items()},
+        versions={name: version for name, version in versions.items() if version},
+    )
+
+
+def _slots(pod: Pod, said: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[Slot, ...] | facts.Unknown:
+    gpus, apps, powers = said["gpus"], said["apps"], _powers(said)
+    held = {one["slot"]: one for one in answer["leases"] if one["held_because"] is not None}
+    if isinstance(gpus, facts.Unknown):
+        return gpus
+    if isinstance(gpus, facts.NoGpu):
+        against = _against("cpu", pod, held, answer["quarantine"], index=None)
+        return (Slot("cpu", None, against, _holder(held.get("cpu"))),)
+    if isinstance(apps, facts.Unknown):
+        return apps
+    slots = []
+    for index, gpu in enumerate(gpus):
+        power = powers.get(gpu.uuid, facts.Power())
+        slot = Slot(
+            name=gpu.uuid,
+            gpu=gpu,
+            busy=_against(gpu.uuid, pod, held, answer["quarantine"], index=index)
+            or _in_use(gpu, apps.get(gpu.uuid, ())),
+            holder=_holder(held.get(gpu.uuid)),
+            power_w=power.draw_w,
+            power_limit_w=power.limit_w,
+            throttle=power.throttle,
+        )
+        slots.append(slot)
+    return tuple(slots)
+
+
+def _against(
+    slot: str, pod: Pod, held: Mapping[str, Any], quarantine: Mapping[str, str], *, index: int | None
+) -> str:
+    if slot in pod.leave or str(index) in pod.leave:
+        return "to be left alone (pods.toml)"
+    if slot in held:
+        return f"leased: {held[slot]['held_because']}"
+    return quarantine.get(slot, "")
+
+
+def _in_use(gpu: facts.Gpu, apps: Sequence[str]) -> str:
+    if apps:
+        return f"in use by {', '.join(apps[:3])}"
+    if gpu.memory_used_mib > IDLE_MEMORY_MIB:
+        return f"{gpu.memory_used_mib} MiB in use"
+    if gpu.utilization_pct is not None and gpu.utilization_pct > IDLE_PCT:
+        return f"{gpu.utilization_pct:.0f} % utilised"
+    return ""
+
+
+def _powers(said: Mapping[str, Any]) -> Mapping[str, facts.Power]:
+    powers = said["power"]
+    return powers if isinstance(powers, dict) else {}
+
+
+def _holder(lease: Mapping[str, Any] | None) -> str:
+    return str(((lease or {}).get("holder") or {}).get("job") or "")
+
+
+def _disk(said: Mapping[str, Any] | None) -> Disk | None:
+    if said is None:
+        return None
+    inodes = said["free_inodes"] if said["total_inodes"] else None
+    return Disk(said["free_b"], said["total_b"], inodes, said["is_writable"])
+
+
+def _found(name: str, state: Mapping[str, Any]) -> Found:
+    return Found(name, bool(state["has_ended"]), state)
+
+
+def _completed(said: Mapping[str, Any]) -> Completed:
+    return Completed(said["status"], said["out"].encode(), said["err"].encode(), said["is_truncated"])

@@ -1,0 +1,134 @@
+"""The way to a pod: which hosts, ports, users and keys, hop by hop, as `ssh` itself would go.
+
+`~/.ssh/config` is asked through `ssh -G`, which knows Include, Match and tokens; where there is no `ssh`
+program the caller's own reader stands in, and the route carries a warning. Pure but for that one question.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pods.inventory import Pod
+from pods.shell import PodError
+
+Settings = Mapping[str, Sequence[str]]
+"""Lower-case key of ssh_config: its values."""
+MOST_HOPS = 5
+ASK_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """`pin` is the name under which its host key was trusted. No `keys`: the agent's and the usual ones."""
+
+    pin: str
+    host: str
+    port: int
+    user: str
+    keys: tuple[Path, ...] = ()
+    has_only_keys: bool = False  # no others are offered
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`hops` in the order in which they are passed, the pod last. `proxy` is a command that stands in for
+    the connection to the first of them: the user's own, from their own configuration."""
+
+    hops: tuple[Hop, ...]
+    proxy: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def route_to(pod: Pod, config: Path | None, fallback: Callable[[str, Path | None], Settings]) -> Route:
+    """Raises PodError."""
+    asked = _Asked(config, fallback)
+    hops: list[Hop] = []
+    settings = asked.settings(pod.host, pod.user, pod.port)
+    jump = pod.jump or _value(settings, "proxyjump")
+    proxy = None if pod.jump else _value(settings, "proxycommand")
+    for place in (jump or "").split(",") if jump and jump != "none" else ():
+        user, host, port = _place(place.strip())
+        on_the_way = asked.settings(host, user, port)
+        if len(hops) == MOST_HOPS:
+            raise PodError(f"{pod.name}: more than {MOST_HOPS} jumps")
+        hops.append(_hop(f"jump:{host}", host, on_the_way, user, port, None))
+    hops.append(_hop(pod.name, pod.host, settings, pod.user, pod.port, pod.key))
+    through = None if proxy in (None, "none") else _expanded(proxy, hops[0])
+    return Route(tuple(hops), through, tuple(asked.warnings))
+
+
+def parse_settings(text: str) -> Settings:
+    """What `ssh -G` prints: a key and its value a line; keys may come again."""
+    settings: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        settings.setdefault(key.lower(), []).append(value)
+    return settings
+
+
+@dataclass
+class _Asked:
+    config: Path | None
+    fallback: Callable[[str, Path | None], Settings]
+
+    def __post_init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def settings(self, host: str, user: str | None, port: int | None) -> Settings:
+        argv = ["ssh", "-G"]
+        argv += ["-F", str(self.config)] if self.config else []
+        argv += ["-l", user] if user else []
+        argv += ["-p", str(port)] if port else []
+        try:
+            done = subprocess.run([*argv, "--", host], capture_output=True, timeout=ASK_S, check=False)
+        except FileNotFoundError:
+            warning = "there is no ssh program: Include, Match and tokens of ~/.ssh/config are not understood"
+            self.warnings = [warning]
+            return self.fallback(host, self.config)
+        except subprocess.TimeoutExpired:
+            raise PodError(f"ssh -G {host}: no answer in {ASK_S:.0f} s") from None
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").split("\n")[0].strip()
+            raise PodError(f"ssh -G {host}: {said or 'no message'}")
+        return parse_settings(done.stdout.decode(errors="replace"))
+
+
+def _hop(
+    pin: str, host: str, settings: Settings, user: str | None, port: int | None, key: Path | None
+) -> Hop:
+    named = [key] if key else [Path(one).expanduser() for one in settings.get("identityfile", ())]
+    return Hop(
+        pin=pin,
+        host=_value(settings, "hostname") or host,
+        port=port or int(_value(settings, "port") or 22),
+        user=user or _value(settings, "user") or getpass.getuser(),
+        keys=tuple(one for one in named if one.exists()) if not key else (key,),
+        has_only_keys=key is not None or _value(settings, "identitiesonly") == "yes",
+    )
+
+
+def _expanded(command: str, hop: Hop) -> str:
+    """The tokens of ssh_config that a ProxyCommand may hold; `ssh -G` leaves them as they are."""
+    values = {"%h": hop.host, "%n": hop.host, "%p": str(hop.port), "%r": hop.user, "%%": "%"}
+    return re.sub("%[hnpr%]", lambda token: values[token[0]], command)
+
+
+def _place(text: str) -> tuple[str | None, str, int | None]:
+    """(user, host, port) of `user@host:port`, with or without `ssh://` and brackets around the host."""
+    user, at, rest = text.removeprefix("ssh://").rpartition("@")
+    if rest.startswith("["):
+        host, _, port = rest[1:].partition("]")
+        port = port.removeprefix(":")
+    else:
+        host, _, port = rest.partition(":") if rest.count(":") == 1 else (rest, "", "")
+    return (user if at else None), host, int(port) if port else None
+
+
+def _value(settings: Settings, key: str) -> str | None:
+    values = settings.get(key, ())
+    return values[0] if values else None

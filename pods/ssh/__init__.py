@@ -1,0 +1,1 @@
+"""Reaches a pod over SSH: the one package that imports paramiko."""

@@ -1,0 +1,126 @@
+"""Everything that there is to know about this machine, in one answer.
+
+Programs that may hang (a driver) are asked side by side, each with a deadline of its own: what hangs costs
+that and no more, is ended with all that it started, and answers null. What programs say is passed on as it
+is; the caller reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import lease, noise, quarantine, state
+from .paths import JobPaths, MachinePaths
+
+SCHEMA = 1
+OUTPUT_LIMIT_B = 1 << 20
+MOST_JOBS = 500
+POLL_S = 0.01
+
+
+def probe(
+    machine: MachinePaths[Path], workspace: Path, asked: Mapping[str, Sequence[str]], limit_s: float
+) -> dict[str, Any]:
+    """`asked` are argument lists by name, each to be answered within `limit_s`."""
+    questions = {name: _Question(argv) for name, argv in asked.items()}
+    known = {
+        "schema": SCHEMA,
+        "python": list(sys.version_info[:3]),
+        "disk": _disk(workspace),
+        "leases": lease.show(machine, None, lease.START_WITHIN_S)["leases"],
+        "quarantine": quarantine.show(machine),
+        "noise": noise.show(machine, None)["units"],
+        "jobs": _jobs(workspace),
+    }
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until and any(one.is_open for one in questions.values()):
+        time.sleep(POLL_S)
+    return {**known, "answers": {name: one.answer() for name, one in questions.items()}}
+
+
+class _Question:
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `answer`
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115 - the same
+        self._child: subprocess.Popen[bytes] | None = None
+        self._why = ""
+        try:
+            self._child = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=self._out,
+                stderr=self._err,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._status = 127 if isinstance(error, FileNotFoundError) else 126
+            self._why = f"{argv[0]}: {error.strerror}"
+
+    @property
+    def is_open(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def answer(self) -> dict[str, Any]:
+        """{"status", "out", "err", "is_truncated"}; a status of null is no answer in time."""
+        status: int | None
+        if self._child is None:
+            status = self._status
+        elif self.is_open:
+            status = None
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
+                self._child.wait(0.1)
+        else:
+            code = self._child.returncode
+            status = code if code >= 0 else 128 - code
+        out, is_long = _kept(self._out)
+        err, _ = _kept(self._err)
+        return {"status": status, "out": out, "err": self._why or err, "is_truncated": is_long}
+
+
+def _kept(file: Any) -> tuple[str, bool]:
+    with file:
+        file.seek(0)
+        data = file.read(OUTPUT_LIMIT_B + 1)
+    return data[:OUTPUT_LIMIT_B].decode("utf-8", "replace"), len(data) > OUTPUT_LIMIT_B
+
+
+def _disk(workspace: Path) -> dict[str, Any] | None:
+    """Of the file system that the workspace is on, or will be."""
+    for folder in (workspace, *workspace.parents):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(folder)
+            return {
+                "free_b": found.f_bavail * found.f_frsize,
+                "total_b": found.f_blocks * found.f_frsize,
+                "free_inodes": found.f_favail,
+                "total_inodes": found.f_files,  # 0: this file system does not count them
+                "is_writable": os.access(folder, os.W_OK),
+            }
+    return None
+
+
+def _jobs(workspace: Path) -> dict[str, Any]:
+    """Job folders by name, the newest `MOST_JOBS`: the whole state of those that have not ended."""
+    found: list[tuple[float, Path]] = []
+    with contextlib.suppress(OSError):
+        for path in (workspace / "jobs").iterdir():
+            with contextlib.suppress(OSError):
+                if not path.name.startswith("."):
+                    found.append((path.stat().st_mtime, path))
+    newest = sorted(found, reverse=True)[:MOST_JOBS]
+    jobs = {}
+    for _, path in newest:
+        has_ended = JobPaths(path).exit.exists()
+        jobs[path.name] = {"has_ended": True} if has_ended else {"has_ended": False, **state.state(path)}
+    return jobs

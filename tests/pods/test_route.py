@@ -1,0 +1,103 @@
+"""The way to a pod, as `ssh -G` tells it from a configuration of ours."""
+
+import getpass
+from pathlib import Path
+
+import pytest
+
+from pods.inventory import Pod
+from pods.route import Hop, parse_settings, route_to
+from pods.shell import PodError
+from pods.ssh.link import settings_by_paramiko
+
+CONFIG = """
+Include {folder}/more
+Host alpha
+  HostName 10.0.0.7
+  Port 2222
+  User trainer
+  IdentityFile {folder}/id_alpha
+  IdentitiesOnly yes
+Host behind
+  HostName inner
+  ProxyJump first,me@second:2200
+Host proxied
+  ProxyCommand nc %h %p
+Host first
+  HostName gate.example
+"""
+MORE = "Host included\n  HostName far.example\n"
+
+
+def never(host: str, config: Path | None):
+    raise AssertionError("there is an ssh program")
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "id_alpha").touch()
+    (tmp_path / "more").write_text(MORE)
+    path = tmp_path / "config"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    return path
+
+
+pytestmark = pytest.mark.ssh
+
+
+def test_an_alias_is_resolved(config, tmp_path):
+    [hop] = route_to(Pod("pod-1", host="alpha"), config, never).hops
+    assert hop == Hop("pod-1", "10.0.0.7", 2222, "trainer", (tmp_path / "id_alpha",), has_only_keys=True)
+
+
+def test_includes_are_followed(config):
+    [hop] = route_to(Pod("x", host="included"), config, never).hops
+    assert (hop.host, hop.port, hop.user) == ("far.example", 22, getpass.getuser())
+
+
+def test_the_inventory_has_the_last_word(config, tmp_path):
+    pod = Pod("x", host="alpha", port=22, user="root", key=tmp_path / "other")
+    [hop] = route_to(pod, config, never).hops
+    assert (hop.host, hop.port, hop.user, hop.keys) == ("10.0.0.7", 22, "root", (tmp_path / "other",))
+    assert hop.has_only_keys
+
+
+def test_jumps_are_hops_each_with_its_own_settings(config):
+    route = route_to(Pod("x", host="behind"), config, never)
+    assert [(hop.pin, hop.host, hop.port, hop.user) for hop in route.hops] == [
+        ("jump:first", "gate.example", 22, getpass.getuser()),
+        ("jump:second", "second", 2200, "me"),
+        ("x", "inner", 22, getpass.getuser()),
+    ]
+
+
+def test_a_jump_of_the_inventory_stands_in_for_that_of_the_configuration(config):
+    route = route_to(Pod("x", host="behind", jump="root@[::1]:2022"), config, never)
+    assert [(hop.host, hop.port, hop.user) for hop in route.hops[:-1]] == [("::1", 2022, "root")]
+
+
+def test_a_proxy_command_is_kept(config):
+    assert route_to(Pod("x", host="proxied"), config, never).proxy == "nc proxied 22"
+
+
+def test_settings_with_more_than_one_value_keep_their_order():
+    assert parse_settings("user me\nidentityfile a\nidentityfile b c\n") == {
+        "user": ["me"],
+        "identityfile": ["a", "b c"],
+    }
+
+
+def test_what_ssh_refuses_is_told(tmp_path):
+    (tmp_path / "config").write_text("Nonsense yes\n")
+    with pytest.raises(PodError, match=r"^ssh -G x: .*nonsense$"):
+        route_to(Pod("p", host="x"), tmp_path / "config", never)
+
+
+def test_without_an_ssh_program_paramiko_reads_the_file_and_it_is_said(config, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    route = route_to(Pod("x", host="alpha"), config, settings_by_paramiko)
+    [hop] = route.hops
+    assert (hop.host, hop.port, hop.user) == ("10.0.0.7", 2222, "trainer")
+    assert route.warnings == (
+        "there is no ssh program: Include, Match and tokens of ~/.ssh/config are not understood",
+    )
