@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.worker.own_time import TICK_S, OwnTime
+
 COLUMNS = (
     "monotonic [s]",
     "wall [s]",
@@ -30,13 +32,8 @@ COLUMNS = (
 )
 """`busy` to `steal` are of all CPUs since boot; `own` and `waited` of this process and all below it: CPU time
 they had, and time in which their threads could have run and had none."""
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-WALK_SHARE = 0.0003
-"""Of a CPU that may be spent on looking for new processes: a walk that took 2 ms is repeated after 7 s."""
 SLOW_S = 1.0
 """How long clocks, memory, load, throttling and waits are taken to stay as they were read."""
-FRESH_S = 1.0
-"""For so long after a run began each sample looks for new processes."""
 READ_B = 1 << 16
 CLOCKS_B = 1 << 14
 """Of /proc/cpuinfo: a dozen CPUs stand for all of them, and a large machine's has 200 KB."""
@@ -58,7 +55,7 @@ class HostLog:
 
     def fresh(self) -> None:
         """A run begins: its processes are new."""
-        self._own.fresh_until = time.monotonic() + FRESH_S
+        self._own.fresh(time.monotonic())
 
     def line(self, *, is_mark: bool = False) -> str:
         """`is_mark`: new processes are looked for and the waits are read now, whatever that costs."""
@@ -106,87 +103,6 @@ class HostLog:
         return ""
 
 
-class OwnTime:
-    """CPU seconds of this process, of all processes below it, and of those of them that have ended.
-
-    What has ended and was waited for stands in the figure of who waited, so the sum only grows. A process
-    that is not known yet is missing, and what it uses would count as somebody else's: of a loader's workers,
-    exactly where they slow their arm down. So at a mark all are known. In between one is missing until the
-    next walk of /proc; walks are as frequent as they are cheap.
-    """
-
-    def __init__(self, *, can_follow: bool | None = None) -> None:
-        """`can_follow`: the kernel tells the children of a thread; None: ask it."""
-        self.fresh_until = 0.0
-        self._known: dict[int, bytes] = {}
-        self._walk_at = 0.0
-        self._can_follow = _tells_children() if can_follow is None else can_follow
-        self._forks = ""
-        self._waits_s: dict[str, float] = {}
-        self._waited_s = 0.0
-
-    def look(self, now: float, forks: str | None = None) -> tuple[float, int]:
-        """(CPU seconds, by how much the nicest process below this one is nicer than this one).
-
-        `forks` is the machine's count of them at a mark, None in between: where it has not moved since the
-        last mark nobody is new. "" is a count that is not known.
-        """
-        has_new = forks is not None and (not forks or forks != self._forks)
-        if now < self.fresh_until or now >= self._walk_at or (has_new and not self._can_follow):
-            self._walk(now)
-        elif has_new:
-            self._follow()
-        if forks is not None:
-            self._forks = forks
-        times = os.times()
-        total_s = times.user + times.system + times.children_user + times.children_system
-        mine = os.nice(0)
-        nicer = 0
-        for pid, started in list(self._known.items()):
-            stat = _stat_of(pid)
-            if stat is None or stat[19] != started:  # ended; its number may be another's by now
-                del self._known[pid]
-                continue
-            total_s += sum(map(int, stat[11:15])) * TICK_S
-            nicer = max(nicer, int(stat[16]) - mine)
-        return total_s, nicer
-
-    def waited_s(self) -> float:
-        """Seconds for which threads of the known processes waited for a CPU, summed over looks.
-
-        What a thread waited after the last look before its end is lost.
-        """
-        waits_s = {path: wait_s for pid in self._known for path, wait_s in _waits_of(pid)}
-        self._waited_s += sum(wait_s - self._waits_s.get(path, 0.0) for path, wait_s in waits_s.items())
-        self._waits_s = waits_s
-        return self._waited_s
-
-    def _follow(self) -> None:
-        """Take in what was born below the known processes since the last look."""
-        waiting = [os.getpid(), *self._known]
-        while waiting:
-            for pid in _children_of(waiting.pop()):
-                stat = None if pid in self._known else _stat_of(pid)
-                if stat is not None:
-                    self._known[pid] = stat[19]
-                    waiting.append(pid)
-
-    def _walk(self, now: float) -> None:
-        began = time.thread_time()
-        children: dict[int, list[tuple[int, bytes]]] = {}
-        for pid in _every_pid():
-            stat = _stat_of(pid)
-            if stat is not None:
-                children.setdefault(int(stat[1]), []).append((pid, stat[19]))
-        self._known = {}
-        waiting = [os.getpid()]
-        while waiting:
-            below = children.pop(waiting.pop(), [])
-            self._known.update(below)
-            waiting += [pid for pid, _ in below]
-        self._walk_at = now + (time.thread_time() - began) / WALK_SHARE
-
-
 def _cpu_s(stat: str) -> tuple[float, float, float, float]:
     """Seconds since boot, summed over CPUs: busy, idle, waiting for a disk, taken by the hypervisor."""
     fields = stat.partition("\n")[0].split()[1:9]
@@ -199,62 +115,6 @@ def _forks(stat: str) -> str:
     """How many processes and threads were started since boot; "" where nobody counts (gVisor says 0)."""
     count = stat.partition("\nprocesses ")[2].partition("\n")[0]
     return "" if count == "0" else count
-
-
-def _tells_children() -> bool:
-    """Kernels built with CONFIG_PROC_CHILDREN do, those of all distributions among them."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
-
-
-def _children_of(pid: int) -> list[int]:
-    """Of all its threads; none where it has ended."""
-    found = []
-    for thread in _threads_of(pid):
-        descriptor = _opened(f"/proc/{pid}/task/{thread}/children")
-        found += [int(child) for child in _read(descriptor).split()]
-        if descriptor >= 0:
-            os.close(descriptor)
-    return found
-
-
-def _threads_of(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names alone, and many of them
-    except OSError:
-        return []
-
-
-def _waits_of(pid: int) -> Iterator[tuple[str, float]]:
-    """(its number, seconds) of each thread of a process; nothing where the kernel does not count."""
-    for thread in _threads_of(pid):
-        descriptor = _opened(f"/proc/{pid}/task/{thread}/schedstat")
-        fields = _read(descriptor, 100).split()
-        if descriptor >= 0:
-            os.close(descriptor)
-        if len(fields) == 3:
-            yield thread, int(fields[1]) * 1e-9
-
-
-def _every_pid() -> Iterator[int]:
-    with os.scandir("/proc") as entries:
-        for entry in entries:
-            if entry.name.isdigit():
-                yield int(entry.name)
-
-
-def _stat_of(pid: int) -> list[bytes] | None:
-    """The fields of /proc/PID/stat after the name, the state being the first; None where it has ended."""
-    try:
-        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        raw = os.read(descriptor, 4096)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return raw[raw.rfind(b")") + 2 :].split()
 
 
 def _opened(path: str) -> int:
