@@ -16,6 +16,7 @@ from pods.job import Absent, Finished, Lost, Prepared, Running, Unreachable
 from agent.ledger import Intent, State
 from agent.planning import Planned
 from agent.situation import (
+    UNDER_WAY,
     Action,
     Enough,
     Fail,
@@ -39,8 +40,8 @@ ATTEMPTS = 3
 LIVE_EVERY = timedelta(seconds=30)
 HOLD = timedelta(minutes=15)
 """A hold whose newest progress is older than this may be taken over."""
-HELD_STAGES = ("approved", "intent", "running")
 
+Need = Literal["slot", "job", "plan", "approval"]
 Row = tuple[str, Callable[[Situation], Action | None]]
 
 
@@ -53,24 +54,47 @@ def decide(situation: Situation) -> Action:
     return Rest("nothing is due")
 
 
-def needs(situation: Situation) -> frozenset[Literal["plan", "approval", "job"]]:
-    """What has to be read before this can be decided; for an issue at rest nothing."""
-    state = situation.state
-    if not situation.is_wanted or situation.ledger.broken:
-        return frozenset({"job"}) if state and state.intent else frozenset()
-    if state is None or state.body != situation.body:
-        return frozenset({"plan", "approval", "job"})
+def needs(now: Situation) -> frozenset[Need]:
+    """What has to be read before this can be decided; for an issue at rest nothing.
+
+    Read in the order of `Need`, and asked again after each: what is known may make the rest needless.
+    """
+    state = now.state
+    if not now.is_wanted:
+        return frozenset({"job"}) if state and state.intent and not now.has_verdict else frozenset()
+    if now.ledger.broken:
+        return frozenset()
+    if state is None:
+        return frozenset({"plan", "approval"})
+    if state.body != now.body:
+        return _needs_of_new_text(now, state)
+    if now.has_verdict:
+        return frozenset()
     match state.stage:
         case "waiting":
             return frozenset({"plan", "approval"})
         case "approved":
-            return frozenset({"plan"})
+            return _needs_of_approved(now, state)
         case "intent" | "running":
-            return frozenset({"job"})
+            is_to_start = isinstance(now.observed, Absent | Prepared)
+            return frozenset({"job", "plan"} if is_to_start else {"job"})
         case "stopped" if _may_start_again(state):
             return frozenset({"plan", "approval"})
         case _:
             return frozenset()
+
+
+def _needs_of_new_text(now: Situation, state: State) -> frozenset[Need]:
+    if _is_only_wording(now, state):
+        return frozenset()
+    return frozenset({"job"} if _has_work(now, state) else {"plan", "approval"})
+
+
+def _needs_of_approved(now: Situation, state: State) -> frozenset[Need]:
+    if not now.is_slot_free:
+        return frozenset({"slot"})
+    has_moved_on = isinstance(now.planned, Planned) and now.planned.plan.hash != state.plan
+    return frozenset({"slot", "plan", "approval"} if has_moved_on else {"slot", "plan"})
 
 
 # The rows.
@@ -94,9 +118,9 @@ def _broken(now: Situation) -> Action | None:
 def _held(now: Situation) -> Action | None:
     """Another agent of this account works on it, and its word is fresh."""
     state, last = now.state, now.ledger.last_word
-    if state is None or last is None or state.stage not in HELD_STAGES or _has_verdict(now):
+    if state is None or last is None or state.stage not in UNDER_WAY or now.has_verdict:
         return None
-    if state.holder in ("", now.agent) or now.now - last >= HOLD:
+    if now.is_ours or now.now - last >= HOLD:
         return None
     return Rest(f"held by {state.holder}")
 
@@ -105,7 +129,7 @@ def _unwanted(now: Situation) -> Action | None:
     if now.is_wanted:
         return None
     state = now.state
-    if state is None or state.stage in ("stopped", "done", "blocked") or _has_verdict(now):
+    if state is None or state.stage in ("stopped", "done", "blocked") or now.has_verdict:
         return Rest(now.why_unwanted)
     stopped = replace(state, stage="stopped", note=now.why_unwanted, body=now.body)
     if state.intent is not None:
@@ -116,15 +140,27 @@ def _unwanted(now: Situation) -> Action | None:
 def _edited(now: Situation) -> Action | None:
     """A text that is new: understood, or asked about; a job goes on where the task is the same."""
     state = now.state
-    if state is not None and state.body == now.body:
+    if state is None:
+        return _understood(now)
+    if state.body == now.body:
         return None
-    is_same = state is not None and isinstance(now.asked, Task) and state.task == now.asked.digest
-    if state is not None and is_same and state.stage not in ("stopped", "blocked"):
-        return Progress(replace(state, body=now.body, note="the text was edited; the task is the same"))
-    if state is not None and state.intent is not None and state.stage in ("intent", "running"):
+    if _is_only_wording(now, state):
+        # Once it has its verdict nothing that could be said of a new wording would be news.
+        said = replace(state, body=now.body, note="the text was edited; the task is the same")
+        return Rest("the task has its verdict") if now.has_verdict else Progress(said)
+    if state.intent is not None and _has_work(now, state):
         stopped = replace(state, stage="stopped", note="the task was edited", body="")
         return Stop(stopped, state.intent)
     return _understood(now)
+
+
+def _is_only_wording(now: Situation, state: State) -> bool:
+    """Of a text that is new: whether it asks for the same, so that what is said and done of it stands."""
+    return now.is_same_task and (now.has_verdict or state.stage not in ("stopped", "blocked"))
+
+
+def _has_work(now: Situation, state: State) -> bool:
+    return state.intent is not None and state.stage in ("intent", "running") and not now.has_verdict
 
 
 def _understood(now: Situation) -> Action:
@@ -137,13 +173,18 @@ def _understood(now: Situation) -> Action:
     assert isinstance(now.planned, Planned), "a task that was understood has a plan"
     plan = now.planned.plan
     state = replace(fresh, task=now.asked.digest, plan=plan.hash, stage="waiting")
-    if _has_verdict_for(now, plan.hash):
+    if now.ledger.verdict_for(plan.hash) is not None:
         return Progress(replace(state, stage="done", note="this plan has its verdict already"))
-    if now.approval is not None and now.approval.is_given:
+    assert now.approval is not None, "a plan that is new comes with the word on it"
+    if now.approval.is_given:
         state = replace(state, stage="approved", approved_by=now.approval.words)
-    elif now.approval is not None:
+    else:
         state = replace(state, note=now.approval.words)
     return Progress(state, planned=now.planned)
+
+
+def _judged(now: Situation) -> Action | None:
+    return Rest("the task has its verdict") if now.has_verdict else None
 
 
 def _wanted_again(now: Situation) -> Action | None:
@@ -174,13 +215,10 @@ def _approved(now: Situation) -> Action | None:
     state = now.state
     if state is None or state.stage != "approved":
         return None
-    if not isinstance(now.planned, Planned):
-        why = now.planned.why if isinstance(now.planned, Refused) else "the plan cannot be read"
-        return Progress(replace(state, stage="blocked", note=why))
-    if now.planned.plan.hash != state.plan:
-        return _understood(now)
     if not now.is_slot_free:
         return Rest("waiting for a free slot")
+    if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
+        return _understood(now)
     return Intend(state, now.planned)
 
 
@@ -188,8 +226,6 @@ def _intended(now: Situation) -> Action | None:
     """There is an intent: its job is started, followed, read, or given up."""
     state = now.state
     if state is None or state.intent is None or state.stage not in ("intent", "running"):
-        return None
-    if _has_verdict(now):
         return None
     if now.ledger.results_for(state.plan) is not None:
         return Verdict(state, state.intent)
@@ -244,20 +280,13 @@ def _closed(state: State, why: str) -> Action:
     return Progress(replace(state, stage="approved", closed=closed, intent=None, note=why))
 
 
-def _has_verdict(now: Situation) -> bool:
-    return now.state is not None and bool(now.state.plan) and _has_verdict_for(now, now.state.plan)
-
-
-def _has_verdict_for(now: Situation, plan: str) -> bool:
-    return now.ledger.verdict_for(plan) is not None
-
-
 ROWS: tuple[Row, ...] = (
     ("the issue is gone, and its markers with it", _gone),
     ("another agent holds it", _held),
     ("nobody wants it any more", _unwanted),
     ("a marker of ours does not hold", _broken),
     ("the text is new", _edited),
+    ("it has its verdict", _judged),
     ("wanted again", _wanted_again),
     ("waiting for approval", _waiting),
     ("approved", _approved),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.plan import Plan
 from pods import job
-from pods.job import Absent, Finished, Observation, Prepared, Running, Unreachable
+from pods.job import Finished, Observation, Running, Unreachable
 from pods.paths import JobPaths
 from pods.shell import NoSuchFile, PodError, Shell
 
@@ -75,15 +75,16 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     if isinstance(issue, Gone):
         jobs = tuple(name for of, name in _live_jobs(desk) if of == number)
         return replace(found, jobs=jobs)
-    wanted = needs(found)
-    if "job" in wanted:
+    # Each read may make the next one needless: a plan costs many requests, the slot none.
+    found = replace(found, asked=parse_task(issue.body))
+    if "slot" in needs(found):
+        found = replace(found, is_slot_free=is_slot_free(desk))
+    if "job" in needs(found):
         found = _with_job(desk, found)
-    if "plan" in wanted or isinstance(found.observed, Absent | Prepared):
+    if "plan" in needs(found):
         found = _with_plan(desk, found)
-    if "approval" in wanted and isinstance(found.planned, Planned) and isinstance(issue, Issue):
+    if "approval" in needs(found) and isinstance(found.planned, Planned):
         found = replace(found, approval=_approval(desk, found.planned, found.asked, issue, comments))
-    if found.state is not None and found.state.stage == "approved":
-        found = replace(found, is_slot_free=_is_free(desk))
     return found
 
 
@@ -136,17 +137,14 @@ def _live(observed: Observation) -> str:
 
 
 def _with_plan(desk: Desk, found: Situation) -> Situation:
-    if not isinstance(found.issue, Issue):
+    if not isinstance(found.asked, Task):
         return found
-    asked = parse_task(found.issue.body)
-    if isinstance(asked, Problems):
-        return replace(found, asked=asked)
     try:
-        planned = plan_for(request_of(asked), TrackerSource(desk.tracker, desk.operator.branches))
+        planned = plan_for(request_of(found.asked), TrackerSource(desk.tracker, desk.operator.branches))
     except TaskError as error:
         problem = Problem(field="task", what=str(error), example="paceline.toml lists recipes and parameters")
-        return replace(found, asked=asked, planned=Refused(problem.what))
-    return replace(found, asked=asked, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
+        return replace(found, planned=Refused(problem.what))
+    return replace(found, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
 
 
 def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
@@ -193,6 +191,6 @@ def budget_of(asked: Task | Problems | None, operator: Operator) -> float:
     return operator.gpu_hours
 
 
-def _is_free(desk: Desk) -> bool:
-    """Whether the slot is not held by a job that lives; the lease itself decides, this only saves intents."""
+def is_slot_free(desk: Desk) -> bool:
+    """Whether nobody holds the slot; the lease itself decides, this only saves intents. Raises PodError."""
     return job.is_free(desk.bench.shell, desk.bench.machine, desk.bench.slot)

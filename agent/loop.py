@@ -1,7 +1,8 @@
 """The loop: reload everything, do the one most useful thing for each issue, return.
 
-A poll in which nothing changed is one conditional request. An issue that is worked on and vanished from the
-list is asked for by itself. Trouble with one issue is logged and leaves the others alone.
+A poll in which nothing changed is one conditional request; the issues that wait for the slot are one question
+to the machine. An issue that is worked on and vanished from the list is asked for by itself. Trouble with one
+issue is logged and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pods.shell import PodError
 
 from agent.decide import decide
 from agent.errors import TaskError
-from agent.gather import Desk, gather, issues_with_jobs
+from agent.gather import Desk, gather, is_slot_free, issues_with_jobs
 from agent.perform import perform
-from agent.situation import Launch, Refresh, told
-from agent.tracker import Gone, Issue, TrackerError
+from agent.situation import Attention, Launch, Refresh, told
+from agent.tracker import Issue, TrackerError
 
 logger = logging.getLogger("paceline.agent")
 
@@ -30,47 +31,64 @@ MOST_STEPS = 20
 
 @dataclass
 class Loop:
-    """`watched` are issues with work under way, `waiting` those that wait for a comment; after a restart
-    both are found again by the list and the jobs."""
+    """`known` are the issues as they were listed last, `attention` says when each is looked at again without
+    news; after a restart both are found again by the list and the jobs."""
 
     desk: Desk
     now: Callable[[], datetime]
     say: Callable[[str], None]
     is_dry: bool = False
-    watched: set[int] = field(default_factory=set)
     known: dict[int, Issue] = field(default_factory=dict)
-    waiting: set[int] = field(default_factory=set)
+    attention: dict[int, Attention] = field(default_factory=dict)
     looked_at: datetime | None = None
     is_fresh: bool = True
 
     def tick(self) -> bool:
         """One look at everything; whether anything was done."""
+        due = self._changed() | self._those("each tick")
+        if self.looked_at is None or self.now() - self.looked_at >= WAITING_EVERY:
+            # Recipes and branches move on without a word on the issue, and other agents fall silent.
+            self.looked_at = self.now()
+            due |= self._those("now and then")
+        queue = self._those("when the slot is free") - due
+        if queue and self._may_start():
+            due |= queue
+        did = False
+        for number in sorted(due):
+            did = self._look_after(number) or did
+        return did
+
+    def _changed(self) -> set[int]:
         listed = self.desk.tracker.tagged(self.desk.operator.label)
         changed = issues_with_jobs(self.desk) if self.is_fresh else set()
         if listed is not None:
             changed |= {issue.number for issue in listed if self.known.get(issue.number) != issue}
-            vanished = set(self.known) - {issue.number for issue in listed}
+            changed |= set(self.known) - {issue.number for issue in listed}
+            # A comment may come in the second of the last change.
+            changed |= self._those("now and then")
             self.known = {issue.number: issue for issue in listed}
-            changed |= vanished | self.waiting  # a comment may come in the second of the last change
         self.is_fresh = False
-        if self.looked_at is None or self.now() - self.looked_at >= WAITING_EVERY:
-            # Recipes and branches move on without a word on the issue.
-            self.looked_at = self.now()
-            changed |= self.waiting
-        did = False
-        for number in sorted(changed | self.watched):
-            did = self._look_after(number) or did
-        return did
+        return changed
+
+    def _those(self, when: Attention) -> set[int]:
+        return {number for number, their in self.attention.items() if their == when}
+
+    def _may_start(self) -> bool:
+        """Whether the slot is free, or cannot be asked for: then those that wait for it tell why."""
+        try:
+            return is_slot_free(self.desk)
+        except PodError:
+            return True
 
     def _look_after(self, number: int) -> bool:
         try:
             return self._steps(number)
         except (TrackerError, PodError, TaskError) as error:
             self.say(f"#{number}: {error}")
-            self.watched.add(number)
+            self.attention[number] = "each tick"
         except Exception:
             logger.exception("issue %d: our bug; it is left alone until the next tick", number)
-            self.watched.add(number)
+            self.attention[number] = "each tick"
         return False
 
     def _steps(self, number: int) -> bool:
@@ -83,11 +101,8 @@ class Loop:
                 self.say(f"#{number}: would {told(action)}")
                 return False
             did = perform(self.desk, number, found, action, self.now(), self.say)
-            state = found.state
             if not did or isinstance(action, Launch | Refresh):
-                stage = state.stage if state is not None and not isinstance(issue, Gone) else ""
-                _keep(self.watched, number, is_in=stage in BUSY)
-                _keep(self.waiting, number, is_in=stage == "waiting")
+                self.attention[number] = found.attention
                 return did or step > 0
         return True
 
@@ -102,16 +117,6 @@ class Loop:
                 self.say(f"tracker: {error}")
                 did, pause_s = False, min(2 * pause_s, 300.0)
             stop.wait(0.2 if did else pause_s)
-
-
-BUSY = ("approved", "intent", "running")
-
-
-def _keep(numbers: set[int], number: int, *, is_in: bool) -> None:
-    if is_in:
-        numbers.add(number)
-    else:
-        numbers.discard(number)
 
 
 def utc_now() -> datetime:

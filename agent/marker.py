@@ -138,7 +138,7 @@ def with_live_line(body: str, line: str) -> str:
 
 
 def _holds_part(body: str) -> bool:
-    """Whether a line of ours stands in it, other than quoted: `> ` before it, or a fence that ends around it."""
+    """Whether a line of ours stands in it, and not as a quotation: behind `> `, or in a fence that ends."""
     return _PART.search(_FENCED.sub("", body)) is not None
 
 

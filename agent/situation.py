@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from pods.job import Observation
 
-from agent.ledger import Intent, Ledger, State
+from agent.ledger import Intent, Ledger, Stage, State
 from agent.planning import Planned
 from agent.task import Problems, Task
 from agent.tracker import Gone, Issue
+
+UNDER_WAY: tuple[Stage, ...] = ("approved", "intent", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,14 @@ class Approval:
     words: str
 
 
+Attention = Literal["each tick", "when the slot is free", "now and then", "when it changes"]
+"""When an issue is looked at again; a change is news to all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known of one issue now. `body` is the digest of its text. `asked`, `planned` and `approval` are
-    read only where a row may need them; `observed` only where there is an intent."""
+    """What is known of one issue now. `body` is the digest of its text, `asked` what that says. `planned` and
+    `approval` are read only where a row may need them; `observed` only where there is an intent."""
 
     issue: Issue | Gone
     is_tagged: bool
@@ -56,6 +63,35 @@ class Situation:
     @property
     def state(self) -> State | None:
         return self.ledger.state
+
+    @property
+    def has_verdict(self) -> bool:
+        state = self.state
+        return state is not None and bool(state.plan) and self.ledger.verdict_for(state.plan) is not None
+
+    @property
+    def is_same_task(self) -> bool:
+        """Whether the text as it is now asks for what the state tells of."""
+        return (
+            self.state is not None and isinstance(self.asked, Task) and self.state.task == self.asked.digest
+        )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether no other agent has said last that it works on it."""
+        return self.state is not None and self.state.holder in ("", self.agent)
+
+    @property
+    def attention(self) -> Attention:
+        """Nobody has to be asked about what rests: whoever wants more edits the issue."""
+        if isinstance(self.issue, Gone):
+            return "each tick" if self.jobs else "when it changes"
+        state = self.state
+        if state is None or self.has_verdict or state.stage not in ("waiting", *UNDER_WAY):
+            return "when it changes"
+        if state.stage == "waiting" or not self.is_ours:
+            return "now and then"
+        return "when the slot is free" if state.stage == "approved" else "each tick"
 
     @property
     def is_wanted(self) -> bool:

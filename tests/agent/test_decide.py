@@ -196,6 +196,24 @@ def test_an_edit_of_wording_changes_nothing_but_the_digest():
     assert (action.state.stage, action.state.body, action.state.intent) == ("running", "b2", INTENT)
 
 
+VERDICT = said("verdict", 1, {"plan": PLAN})
+
+
+@pytest.mark.parametrize("stage", ["running", "done", "stopped"])
+def test_an_edit_of_wording_behind_the_verdict_changes_nothing(stage):
+    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2")
+    assert needs(edited) == frozenset()
+    assert isinstance(decide(replace(edited, planned=None, approval=None)), Rest)
+
+
+@pytest.mark.parametrize("stage", ["running", "done"])
+def test_another_task_behind_the_verdict_is_understood_without_stopping_anything(stage):
+    other = {"asked": replace(TASK, optimized="other"), "planned": Planned(made_plan(replicates=5))}
+    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2", **other)
+    assert needs(edited) == {"plan", "approval"}
+    assert decide(edited).state.stage == "approved"
+
+
 def test_a_plan_that_has_its_verdict_is_not_run_again():
     verdict = said("verdict", 1, {"plan": PLAN})
     assert decide(situation(None, verdict)).state.stage == "done"
@@ -213,6 +231,21 @@ def test_an_issue_at_rest_needs_no_reading():
     blocked = replace(STATE, stage="blocked")
     assert needs(situation(blocked)) == frozenset()
     assert needs(situation(MEASURING)) == frozenset({"job"})
+
+
+@pytest.mark.parametrize("stage", ["approved", "intent", "running", "stopped", "done"])
+@pytest.mark.parametrize("changes", [{}, {"is_tagged": False}], ids=["wanted", "unlabelled"])
+def test_an_issue_with_its_verdict_needs_no_reading(stage, changes):
+    assert needs(situation(replace(MEASURING, stage=stage), VERDICT, **changes)) == frozenset()
+
+
+def test_an_approved_plan_is_made_anew_only_when_the_slot_is_free():
+    assert needs(situation(STATE, is_slot_free=False)) == {"slot"}
+    assert needs(situation(STATE)) == {"slot", "plan"}
+
+
+def test_an_approved_plan_that_moved_on_needs_an_approval_of_its_own():
+    assert needs(situation(STATE, planned=Planned(made_plan(replicates=5)))) == {"slot", "plan", "approval"}
 
 
 def test_every_row_has_a_name():

@@ -13,7 +13,7 @@ from agent.marker import Key, Marker, Place, parse, render
 from agent.operator import Operator
 from agent.task import Task, parse_task
 from agent.tracker import TrackerError
-from pods.shell import PodError
+from tests.fakes.machine import FakeMachine
 from tests.fakes.tracker import FakeTracker
 
 KEY = Key("0123abcd", b"k" * 32)
@@ -40,6 +40,7 @@ main
 """
 UNCLEAR = "make it faster"
 TOO_DEAR = BODY.format(recipes="sleep", hours=5)
+CHEAP = BODY.format(recipes="sleep", hours=0.5)
 REFUSED = BODY.format(recipes="sleeep", hours=5)
 
 
@@ -54,21 +55,9 @@ class Clock:
         return self.now
 
 
-class DeadShell:
-    """A machine that nobody reaches."""
-
-    name = "pod-1"
-    python = "python3"
-
-    def run(self, argv, **options):
-        raise PodError("pod-1 is not reached: no route to host")
-
-    def get(self, path, limit_b, **options):
-        raise PodError("pod-1 is not reached: no route to host")
-
-
 class World:
-    """A tracker, an agent's desk over it, and what the agent has said to its log."""
+    """A tracker, an agent's desk over it, and what the agent has said to its log. Nobody reaches the machine
+    until a test says so."""
 
     def __init__(self, folder) -> None:
         self.clock = Clock()
@@ -77,7 +66,9 @@ class World:
         self.tracker.add_commit("recipes", paceline__toml=CONFIG)
         operator = Operator("acme/target", "https://tracker.invalid", "token", poll_s=0.2)
         self.jobs = folder / "jobs"
-        bench = Bench(DeadShell(), "cpu", folder / "machine", folder, {})
+        self.machine = FakeMachine("pod-1")
+        self.machine.is_reached = False
+        bench = Bench(self.machine, "cpu", folder / "machine", folder, {})
         self.desk = Desk(self.tracker, operator, (KEY,), bench, self.tracker.me(), 42, "here")
         self.said: list[str] = []
         self.loop = self.started()
@@ -135,6 +126,69 @@ def test_a_task_that_was_refused_is_left_alone_until_something_changes(world):
 
 def test_an_issue_that_waits_for_approval_is_left_alone_until_something_changes(world):
     world.file(TOO_DEAR)
+    world.settle()
+    assert world.reads_of_a_tick() == ["tagged"]
+
+
+def measured(world, body=CHEAP) -> int:
+    """An issue whose plan has its verdict: its stage is still the last that was said, running."""
+    number = world.file(body)
+    left(world, number, plan="p1")
+    say(world, number, "results", 1, {"schema": 1, "plan": "p1"})
+    say(world, number, "verdict", 1, {"schema": 1, "plan": "p1", "outcome": "PASS"})
+    return number
+
+
+@pytest.mark.parametrize("end", ["close_issue", "label", None], ids=["closed", "unlabelled", "open"])
+def test_an_issue_with_its_verdict_is_left_alone(world, end):
+    number = measured(world)
+    world.settle()
+    if end:
+        getattr(world.tracker, end)(number)
+        world.settle()
+    assert world.reads_of_a_tick() == ["tagged"]
+    assert world.machine.questions == []
+
+
+def test_a_comment_behind_the_verdict_costs_a_look_and_no_plan(world):
+    number = measured(world)
+    world.settle()
+    world.tracker.comment("ada", "thank you", number)
+    assert world.reads_of_a_tick() == ["tagged", "issue", "comments"]
+
+
+def queued(world) -> int:
+    """An issue that was approved and waits for the slot, which somebody else has."""
+    world.machine.is_reached, world.machine.is_free = True, False
+    number = world.file(CHEAP)
+    world.settle()
+    assert world.stages(number) == ["approved"]
+    return number
+
+
+def test_issues_that_wait_for_the_slot_are_one_question_to_the_machine(world):
+    queued(world), queued(world)
+    del world.machine.questions[:]
+    assert world.reads_of_a_tick() == ["tagged"]
+    assert world.machine.questions == ["show"]
+
+
+def test_an_issue_that_waits_for_the_slot_and_changed_is_not_planned(world):
+    number = queued(world)
+    world.tracker.comment("ada", "any news?", number)
+    assert world.reads_of_a_tick() == ["tagged", "issue", "comments"]
+
+
+def test_an_issue_that_waited_for_the_slot_is_begun_when_that_is_free(world):
+    number = queued(world)
+    world.machine.is_free = True
+    world.settle()
+    assert world.stages(number) == ["approved", "intent", "running"]
+
+
+def test_what_another_agent_holds_is_not_looked_at_each_tick(world):
+    number = world.file(TOO_DEAR)
+    left(world, number, holder="elsewhere")
     world.settle()
     assert world.reads_of_a_tick() == ["tagged"]
 
@@ -253,7 +307,7 @@ def test_an_issue_with_trouble_is_looked_at_again_though_it_did_not_change(world
 
 
 def test_a_pod_that_is_not_reached_is_trouble_of_its_issue_only(world):
-    world.file(BODY.format(recipes="sleep", hours=0.5))  # within the budget: the slot is asked for
+    world.file(CHEAP)  # within the budget: the slot is asked for
     other = world.file()
     world.loop.tick()
     assert "#1: pod-1 is not reached: no route to host" in world.said
@@ -462,6 +516,53 @@ def test_a_waiting_task_whose_recipe_changed_waits_for_approval_of_the_new_plan(
     world.clock.now += WAITING_EVERY
     world.settle()
     assert world.stages(number) == ["waiting", "waiting"]
+
+
+def test_an_approved_task_whose_recipe_changed_waits_for_approval_of_the_new_plan(world):
+    world.machine.is_reached, world.machine.is_free = True, False
+    number = world.file(TOO_DEAR)
+    world.settle()
+    plan = parse(world.tracker.comments(number)[0].body, Place(42, number), [KEY]).payload["plan"]
+    world.tracker.comment("ada", f"/approve {plan[:12]}", number)
+    world.settle()
+    world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("pass", "1"))
+    world.machine.is_free = True
+    world.settle()
+    assert world.stages(number) == ["waiting", "approved", "waiting"]
+    marker = parse(world.tracker.comments(number)[-1].body, Place(42, number), [KEY])
+    assert f"/approve {marker.payload['plan'][:12]}" in marker.text
+    assert marker.payload["plan"] != plan
+
+
+# Edits behind the verdict.
+
+
+@pytest.mark.parametrize("more", ["### Context\n\nin other words\n\n", "\n"])
+def test_other_words_behind_the_verdict_change_nothing(world, more):
+    number = measured(world)
+    world.settle()
+    before = world.markers(number)
+    world.tracker.edit_body(number, more + CHEAP + "\n")
+    world.settle()
+    assert world.markers(number) == before
+    assert world.reads_of_a_tick() == ["tagged"]
+
+
+def test_a_task_that_changed_behind_the_verdict_is_understood_afresh(world):
+    number = measured(world)
+    world.settle()
+    world.tracker.edit_body(number, TOO_DEAR)
+    world.settle()
+    assert world.stages(number) == ["running", "waiting"]
+    assert world.machine.questions == []
+
+
+def test_a_text_without_a_task_behind_the_verdict_is_asked_about(world):
+    number = measured(world)
+    world.settle()
+    world.tracker.edit_body(number, UNCLEAR)
+    world.settle()
+    assert world.stages(number) == ["running", "blocked"]
 
 
 def test_an_approval_by_somebody_who_took_over_a_login_does_not_count(world):
