@@ -208,6 +208,14 @@ def observe(shell: Shell, paths: Paths) -> Observation:
         return Unreachable(str(error))
 
 
+def observed(state: Mapping[str, Any]) -> Observation:
+    """What the state of a job says, as `supervisor.pyz` told it: also in the answer of a probe."""
+    try:
+        return _observed(state)
+    except PodError as error:
+        return Unreachable(str(error))
+
+
 def cancel(shell: Shell, paths: Paths, *, timeout_s: float = CANCEL_TIMEOUT_S) -> Cancelled:
     """Ends the job and everything of it, launched or not. Raises PodError: then it may be repeated."""
     answer = answers.ask(shell, paths, ["cancel", str(paths.root)], timeout_s)

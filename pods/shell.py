@@ -66,3 +66,7 @@ class Shell(Protocol):
     def get(self, path: PurePath, limit_b: int, *, timeout_s: float = 120.0) -> bytes:
         """Raises NoSuchFile, and PodError, also for a file longer than `limit_b`: never a part of one."""
         ...
+
+    def close(self) -> None:
+        """Ends the connection, if there is one; the next command makes another."""
+        ...

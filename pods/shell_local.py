@@ -77,6 +77,9 @@ class LocalShell:
             raise PodError(f"{path}: longer than {limit_b} bytes")
         return data
 
+    def close(self) -> None:
+        """There is none to end."""
+
 
 class _Talk:
     """Feeds a child and reads its outputs, keeping the first `limit_b` bytes of each."""

@@ -6,6 +6,8 @@ run JOB | spawn JOB | state JOB | cancel JOB [--wait-s S] | unpack JOB (a zip on
 lease take|release|show|lift --machine DIR [--slot NAME] [--job JOB] [--token T] [--start-within-s S]
 noise --machine DIR [--unit NAME]
 probe --machine DIR --workspace DIR --ask JSON [--limit-s S] (argument lists by name)
+preflight --python PATH --source URL [--gpu UUID] [--package NAME]...
+files JOB | pack JOB (names on standard input, separated by NUL; answers with a zip)
 
 Exit status: 0 answered, 2 wrong arguments, 3 refused or failed with one line on standard error.
 """
@@ -21,7 +23,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import launch, lease, noise, owner, probe, quarantine, record, state, supervise, unpack
+from . import (
+    files,
+    launch,
+    lease,
+    noise,
+    owner,
+    preflight,
+    probe,
+    quarantine,
+    record,
+    state,
+    supervise,
+    unpack,
+)
 from .paths import MachinePaths
 
 
@@ -29,6 +44,10 @@ def main(argv: list[str]) -> int:
     argv, command = _split(argv)
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.subcommand == "pack":
+            names = sys.stdin.buffer.read().decode(errors="surrogateescape").split("\0")
+            files.pack(Path(arguments.job).resolve(), names, sys.stdout.buffer)
+            return 0
         answer = _answer(arguments, command)
     except (supervise.Refused, record.BrokenRecord, ValueError, OSError) as error:
         sys.stderr.write(f"supervisor: {arguments.subcommand}: {error}\n")
@@ -49,7 +68,11 @@ def _answer(arguments: argparse.Namespace, command: list[str]) -> dict[str, Any]
     if arguments.subcommand == "probe":
         asked = json.loads(arguments.ask)
         return probe.probe(_machine(arguments), Path(arguments.workspace), asked, arguments.limit_s)
+    if arguments.subcommand == "preflight":
+        return preflight.preflight(arguments.python, arguments.package, arguments.source, arguments.gpu)
     job = Path(arguments.job).resolve()
+    if arguments.subcommand == "files":
+        return files.listed(job)
     if arguments.subcommand == "run":
         return supervise.run(job)
     if arguments.subcommand == "spawn":
@@ -120,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--started", type=Path)
     own.add_argument("--parent", type=int)
     own.add_argument("--orders", action="store_true")
-    for name in ("run", "spawn", "state", "unpack"):
+    for name in ("run", "spawn", "state", "unpack", "files", "pack"):
         commands.add_parser(name, allow_abbrev=False).add_argument("job")
     cancel = commands.add_parser("cancel", allow_abbrev=False)
     cancel.add_argument("job")
@@ -135,6 +158,11 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--machine", "--workspace", "--ask"):
         asked.add_argument(name, required=True)
     asked.add_argument("--limit-s", type=float, default=20.0)
+    checks = commands.add_parser("preflight", allow_abbrev=False)
+    checks.add_argument("--python", required=True)
+    checks.add_argument("--source", required=True)
+    checks.add_argument("--gpu")
+    checks.add_argument("--package", action="append", default=[])
     noises = commands.add_parser("noise", allow_abbrev=False)
     noises.add_argument("--machine", required=True)
     noises.add_argument("--unit")

@@ -1,0 +1,75 @@
+"""The pods of one agent behind their shells: one connection each, made when it is needed, and kept."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass, field
+
+from pods.host_keys import read_pins
+from pods.inventory import Inventory, Pod
+from pods.probe import LIMIT_S, TIMEOUT_S, PodState, Unusable, probe, probe_all
+from pods.route import Route, route_to
+from pods.shell import PodError, Shell
+from pods.shell_local import LocalShell
+
+LOCAL_PYTHON = "python3"
+
+
+@dataclass
+class Fleet:
+    inventory: Inventory
+    _shells: dict[str, Shell] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def shell(self, name: str) -> Shell:
+        """Raises PodError, InventoryError."""
+        with self._lock:
+            if name not in self._shells:
+                self._shells[name] = self._opened(self.inventory.pod(name))
+            return self._shells[name]
+
+    def probe(
+        self, *, limit_s: float = LIMIT_S, timeout_s: float = TIMEOUT_S
+    ) -> tuple[PodState | Unusable, ...]:
+        """All pods at once, in the order of the inventory."""
+        reached: list[tuple[Shell, Pod]] = []
+        found: dict[str, PodState | Unusable] = {}
+        for pod in self.inventory.pods:
+            try:
+                reached.append((self.shell(pod.name), pod))
+            except PodError as error:
+                found[pod.name] = Unusable(pod, str(error))
+        for state in probe_all(reached, limit_s=limit_s, timeout_s=timeout_s):
+            found[state.pod.name] = state
+        return tuple(found[pod.name] for pod in self.inventory.pods)
+
+    def probe_one(self, name: str) -> PodState | Unusable:
+        """Raises InventoryError."""
+        pod = self.inventory.pod(name)
+        try:
+            return probe(self.shell(name), pod)
+        except PodError as error:
+            return Unusable(pod, str(error))
+
+    def route(self, name: str) -> Route:
+        """Raises PodError, InventoryError."""
+        from pods.ssh.link import settings_by_paramiko
+
+        return route_to(self.inventory.pod(name), self.inventory.ssh_config, settings_by_paramiko)
+
+    def close(self) -> None:
+        for shell in self._shells.values():
+            shell.close()
+        self._shells.clear()
+
+    def _opened(self, pod: Pod) -> Shell:
+        if pod.engine == "local":
+            return LocalShell(pod.name, sys.executable if pod.python == LOCAL_PYTHON else pod.python)
+        from pods.ssh.shell import SshShell
+
+        try:
+            pins = read_pins(self.inventory.pins)
+        except (OSError, ValueError) as error:
+            raise PodError(f"host keys: {error}") from error
+        return SshShell(pod.name, pod.python, self.route(pod.name), pins)
