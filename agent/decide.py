@@ -34,7 +34,7 @@ from agent.situation import (
     Verdict,
 )
 from agent.task import Problems, Task
-from agent.tracker import Gone, Issue
+from agent.tracker import Gone
 
 ATTEMPTS = 3
 LIVE_EVERY = timedelta(seconds=30)
@@ -132,9 +132,18 @@ def _unwanted(now: Situation) -> Action | None:
     if state is None or state.stage in ("stopped", "done", "blocked") or now.has_verdict:
         return Rest(now.why_unwanted)
     stopped = replace(state, stage="stopped", note=now.why_unwanted, body=now.body)
-    if state.intent is not None:
-        return Stop(stopped, state.intent)
-    return Progress(stopped) if isinstance(now.issue, Issue) else Rest(now.why_unwanted)
+    return Progress(stopped) if state.intent is None else _stop(now, stopped, state.intent)
+
+
+def _stop(now: Situation, stopped: State, intent: Intent) -> Action:
+    """Its job is ended where it can be asked to; elsewhere it ends by itself, at its hard end."""
+    if not isinstance(now.observed, Unreachable):
+        return Stop(stopped, intent)
+    if now.now > datetime.fromisoformat(intent.hard_end):
+        return Progress(replace(stopped, intent=None))
+    where = f"job {intent.job} on pod {intent.pod}, held by {stopped.holder or 'nobody that is known'},"
+    why = f"cannot be ended from here ({now.observed.why})"
+    return Rest(f"{stopped.note}; {where} {why}: it ends by {intent.hard_end} at the latest", is_news=True)
 
 
 def _edited(now: Situation) -> Action | None:
@@ -150,7 +159,7 @@ def _edited(now: Situation) -> Action | None:
         return Rest("the task has its verdict") if now.has_verdict else Progress(said)
     if state.intent is not None and _has_work(now, state):
         stopped = replace(state, stage="stopped", note="the task was edited", body="")
-        return Stop(stopped, state.intent)
+        return _stop(now, stopped, state.intent)
     return _understood(now)
 
 

@@ -115,7 +115,8 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
     observed = job.observe(shell, desk.bench.paths(intent.job))
     error = _error(desk, intent) if isinstance(observed, Finished) else ""
     is_enough = isinstance(observed, Running) and desk.early.is_due(desk.bench.paths(intent.job))
-    return replace(found, observed=observed, live=_live(observed), error=error, is_enough=is_enough)
+    doing, left = _doing(observed)
+    return replace(found, observed=observed, doing=doing, live=doing + left, error=error, is_enough=is_enough)
 
 
 def _error(desk: Desk, intent: Intent) -> str:
@@ -127,13 +128,13 @@ def _error(desk: Desk, intent: Intent) -> str:
         return ""
 
 
-def _live(observed: Observation) -> str:
-    """The live line: what runs now and how long the rest takes."""
+def _doing(observed: Observation) -> tuple[str, str]:
+    """What runs now, and how long the rest takes."""
     if not isinstance(observed, Running):
-        return ""
+        return "", ""
     glance = Glance.of(observed.progress)
     left = f", {duration_text(glance.eta_s)} left" if glance.eta_s is not None else ""
-    return f"{glance.done} of {glance.total} runs done, {glance.stage}{left}"
+    return f"{glance.done} of {glance.total} runs done, {glance.stage}", left
 
 
 def _with_plan(desk: Desk, found: Situation) -> Situation:

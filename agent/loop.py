@@ -19,7 +19,7 @@ from agent.decide import decide
 from agent.errors import TaskError
 from agent.gather import Desk, gather, is_slot_free, issues_with_jobs
 from agent.perform import perform
-from agent.situation import Attention, Launch, Refresh, told
+from agent.situation import Attention, Launch, Refresh, news, told
 from agent.tracker import Issue, TrackerError
 
 logger = logging.getLogger("paceline.agent")
@@ -32,7 +32,8 @@ MOST_STEPS = 20
 @dataclass
 class Loop:
     """`known` are the issues as they were listed last, `attention` says when each is looked at again without
-    news; after a restart both are found again by the list and the jobs."""
+    news, `said` what was said of it last; after a restart the first two are found again by the list and the
+    jobs."""
 
     desk: Desk
     now: Callable[[], datetime]
@@ -40,6 +41,7 @@ class Loop:
     is_dry: bool = False
     known: dict[int, Issue] = field(default_factory=dict)
     attention: dict[int, Attention] = field(default_factory=dict)
+    said: dict[int, str] = field(default_factory=dict)
     looked_at: datetime | None = None
     is_fresh: bool = True
 
@@ -100,11 +102,18 @@ class Loop:
             if self.is_dry:
                 self.say(f"#{number}: would {told(action)}")
                 return False
-            did = perform(self.desk, number, found, action, self.now(), self.say)
+            self._tell(number, news(found, action))
+            did = perform(self.desk, number, found, action, self.now(), lambda line: self._tell(number, line))
             if not did or isinstance(action, Launch | Refresh):
                 self.attention[number] = found.attention
                 return did or step > 0
         return True
+
+    def _tell(self, number: int, line: str) -> None:
+        """Say it where it is not what was said of the issue last: a poll that finds the same is no news."""
+        if line and self.said.get(number) != line:
+            self.said[number] = line
+            self.say(f"#{number}: {line}")
 
     def run(self, stop: threading.Event) -> None:
         """Tick until told to stop; a tracker that cannot be reached is waited for."""

@@ -63,12 +63,12 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Rest():
             return False
         case Park(why=why):
-            say(f"#{number}: parked: {why[0]}")
+            say(f"parked: {why[0]}")
             advice = "Nothing is done here until the comment is put right or deleted, or its key is known."
             text = bodies.note_text("Parked: a marker of this account does not hold", why, advice)
             _post(desk, number, found, "note", text, {"schema": 1, "broken": list(why)})
         case Progress():
-            say(f"#{number}: {action.state.stage}{': ' + action.state.note if action.state.note else ''}")
+            say(f"{action.state.stage}{': ' + action.state.note if action.state.note else ''}")
             text = bodies.progress_text(action, task, found.forecast)
             _post(desk, number, found, "progress", text, _held(desk, action.state))
         case Intend():
@@ -76,30 +76,30 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Launch():
             return _launch(desk, number, found, action, now, say)
         case Stop():
-            _stop(desk, number, found, action, say)
+            return _stop(desk, number, found, action, say)
         case Free(jobs=jobs, why=why):
-            say(f"#{number}: {why}: ending {', '.join(jobs)}")
-            for name in jobs:
-                job.cancel(desk.bench.shell, desk.bench.paths(name))
+            left = [told for told in (_end(desk, name) for name in jobs) if told]
+            say(f"{why}: {'; '.join(left) or 'ended ' + ', '.join(jobs)}")
+            return not left
         case Refresh(line=line):
             _refresh(desk, found, line)
         case Enough(intent=intent):
-            say(f"#{number}: what was measured decides; no further replicate is made")
+            say("what was measured decides; no further replicate is made")
             desk.bench.shell.put(desk.bench.paths(intent.job).enough, b"")
         case Results(intent=intent):
-            say(f"#{number}: measured; posting results")
+            say("measured; posting results")
             result = _result(desk, intent)
             hours = _hours(desk, found)
             text = bodies.results_text(result, hours)
             _post(desk, number, found, "results", text, bodies.results_payload(result, hours))
         case Verdict(intent=intent):
             result = _result(desk, intent)
-            say(f"#{number}: verdict {result.judgement.verdict.outcome}")
+            say(f"verdict {result.judgement.verdict.outcome}")
             text = bodies.verdict_text(result, _task_of(found))
             _post(desk, number, found, "verdict", text, bodies.verdict_payload(result))
             _fold_superseded(desk, found)
         case Fail(state=state, why=why):
-            say(f"#{number}: failed: {why}")
+            say(f"failed: {why}")
             _fail(desk, number, found, state, why)
         case _:
             assert_never(action)
@@ -130,7 +130,7 @@ def _intend(desk: Desk, number: int, found: Situation, action: Intend, now: date
         job=name,
         hard_end=bodies.hard_end(now, limit_s + SLACK_S),
     )
-    say(f"#{number}: attempt {attempt} on {intent.pod}, slot {intent.slot}")
+    say(f"attempt {attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
     text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(found), found.forecast)
     _post(desk, number, found, "progress", text, _held(desk, state))
@@ -151,11 +151,11 @@ def _launch(desk: Desk, number: int, found: Situation, action: Launch, now: date
     shell = desk.bench.shell
     known = _known(desk, action, now)
     for warning in known.warnings:
-        say(f"#{number}: {warning}")
+        say(warning)
     job.prepare(shell, spec, {**_files(desk, action), **noise_files(known.noise, action.planned.plan)})
     taken = job.take(shell, spec.paths, desk.bench.machine, spec.slot)
     if isinstance(taken, job.Held):
-        say(f"#{number}: slot {spec.slot} is held ({taken.why})")
+        say(f"slot {spec.slot} is held ({taken.why})")
         job.cancel(shell, spec.paths)
         closed = replace(action.state, stage="approved", intent=None, note="the slot was not taken")
         text = bodies.progress_text(Progress(closed), _task_of(found))
@@ -163,7 +163,7 @@ def _launch(desk: Desk, number: int, found: Situation, action: Launch, now: date
         return True
     launched = job.launch(shell, spec.paths)
     if isinstance(launched, job.NotLaunched):
-        say(f"#{number}: not launched: {launched.why}")
+        say(f"not launched: {launched.why}")
     return True
 
 
@@ -223,14 +223,28 @@ def _fail(desk: Desk, number: int, found: Situation, state: State, why: str) -> 
         )
 
 
-def _stop(desk: Desk, number: int, found: Situation, action: Stop, say: Say) -> None:
-    say(f"#{number}: stopping: {action.state.note}")
-    paths = desk.bench.paths(action.intent.job)
-    if not isinstance(job.observe(desk.bench.shell, paths), job.Absent):
-        job.cancel(desk.bench.shell, paths)
-    if isinstance(found.issue, Issue):
-        text = bodies.progress_text(Progress(action.state), None)
-        _post(desk, number, found, "progress", text, _held(desk, replace(action.state, intent=None)))
+def _stop(desk: Desk, number: int, found: Situation, action: Stop, say: Say) -> bool:
+    """That everything is freed is said once it is true; until then each tick tries again."""
+    left = _end(desk, action.intent.job)
+    if left:
+        say(f"to be stopped: {action.state.note}; {left}")
+        return False
+    say(f"stopped: {action.state.note}")
+    text = bodies.progress_text(Progress(action.state), None)
+    _post(desk, number, found, "progress", text, _held(desk, replace(action.state, intent=None)))
+    return True
+
+
+def _end(desk: Desk, name: str) -> str:
+    """Ends a job and everything of it: "" once nothing is left, else what is. Raises PodError."""
+    paths = desk.bench.paths(name)
+    if isinstance(job.observe(desk.bench.shell, paths), job.Absent):
+        return ""
+    cancelled = job.cancel(desk.bench.shell, paths)
+    if cancelled.has_ended and not cancelled.left:
+        return ""
+    processes = f" (processes {', '.join(map(str, cancelled.left))})" if cancelled.left else ""
+    return f"job {name} has not ended{processes}: tried again at the next look"
 
 
 def _refresh(desk: Desk, found: Situation, line: str) -> None:

@@ -54,7 +54,8 @@ class Situation:
     observed: Observation | None = None
     is_slot_free: bool = True
     is_enough: bool = False  # the runs so far decide, and the job was not told yet
-    live: str = ""
+    doing: str = ""  # what the job does now, and how much of it is done
+    live: str = ""  # that, and how long the rest takes
     forecast: tuple[str, ...] = ()  # what the plan's runs should take and show on this machine
     agent: str = ""
     error: str = ""  # why the worker could not work the plan off
@@ -109,9 +110,10 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nothing to do, and why."""
+    """Nothing to do, and why; `is_news` where whoever runs the agent should know."""
 
     why: str
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,17 @@ def told(action: Action) -> str:
             return f"post the verdict of {intent.job}"
         case Fail(_, why):
             return f"post that no attempt came to a result: {why}"
+
+
+def news(found: Situation, action: Action) -> str:
+    """What is to be said where nothing else is: why an issue has to wait, or what its job does."""
+    match action:
+        case Rest(why, is_news=True):
+            return why
+        case Rest() | Refresh():
+            return found.doing
+        case _:
+            return ""
 
 
 Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Enough | Results | Verdict | Fail

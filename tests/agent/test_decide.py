@@ -164,6 +164,31 @@ def test_what_nobody_wants_any_more_is_stopped(gone):
     assert action.intent == INTENT
 
 
+UNWANTED = [
+    {"issue": replace(ISSUE, is_open=False)},
+    {"body": "b2", "asked": replace(TASK, optimized="other")},
+]
+
+
+@pytest.mark.parametrize("change", UNWANTED, ids=["closed", "edited"])
+def test_a_job_that_cannot_be_ended_from_here_is_waited_for_and_told_with_who_holds_it(change):
+    theirs = replace(MEASURING, holder="pod-9", intent=replace(INTENT, pod="pod-9"))
+    change = {"observed": Unreachable("pod pod-9 is not one of this agent's"), "minutes_old": 16, **change}
+    action = decide(situation(theirs, agent="pod-1", **change))
+    assert isinstance(action, Rest)
+    assert action.is_news
+    assert "job job-a1 on pod pod-9, held by pod-9, cannot be ended from here" in action.why
+    assert f"it ends by {INTENT.hard_end} at the latest" in action.why
+
+
+@pytest.mark.parametrize("change", UNWANTED, ids=["closed", "edited"])
+def test_a_job_that_cannot_be_ended_from_here_has_ended_once_its_hard_end_is_over(change):
+    late = replace(MEASURING, intent=replace(INTENT, hard_end=(NOW - timedelta(minutes=1)).isoformat()))
+    action = decide(situation(late, observed=Unreachable("no answer"), **change))
+    assert isinstance(action, Progress)
+    assert (action.state.stage, action.state.intent) == ("stopped", None)
+
+
 @pytest.mark.parametrize("why", ["deleted", "transferred", "not found"])
 def test_the_jobs_of_an_issue_that_is_gone_are_ended_though_no_marker_is_left(why):
     gone = situation(issue=Gone(why), is_tagged=False, jobs=("job-a1",))

@@ -393,6 +393,85 @@ def test_an_unsure_answer_and_a_restart_say_nothing_twice(world):
     assert world.markers(number) == ["progress v1"]
 
 
+# What is ended, and what is said of it.
+
+
+def begun(world, body=CHEAP) -> tuple[int, str]:
+    """An issue whose job runs, and the name of that."""
+    world.machine.is_reached = True
+    number = world.file(body)
+    world.settle()
+    assert world.stages(number) == ["approved", "intent", "running"]
+    [name] = world.machine.jobs
+    return number, name
+
+
+def test_that_everything_is_freed_is_said_once_it_is(world):
+    number, name = begun(world)
+    world.machine.stubborn.add(name)
+    world.tracker.close_issue(number)
+    for _ in range(3):
+        world.loop.tick()
+    told = f"#{number}: to be stopped: the issue was closed; job {name} has not ended (processes 4711)"
+    assert [line for line in world.said if "stopped" in line] == [f"{told}: tried again at the next look"]
+    assert world.stages(number)[-1] == "running"
+    world.machine.stubborn.clear()
+    world.settle()
+    assert world.stages(number)[-1] == "stopped"
+    assert world.said[-1] == f"#{number}: stopped: the issue was closed"
+
+
+def test_the_job_of_an_issue_that_is_gone_is_ended_until_it_has_ended(world):
+    number, name = begun(world)
+    (world.jobs / name).mkdir(parents=True)
+    world.machine.stubborn.add(name)
+    world.tracker.delete(number)
+    for _ in range(3):
+        world.loop.tick()
+    assert world.machine.questions.count("cancel") == 3
+    world.machine.stubborn.clear()
+    world.loop.tick()
+    (world.jobs / name / "exit.json").write_text("{}")
+    world.settle()
+    assert world.reads_of_a_tick() == ["tagged"]
+
+
+def test_a_job_on_a_pod_of_another_agent_is_waited_for_and_told_once(world):
+    world.machine.is_reached = True
+    number = world.file(CHEAP)
+    left(world, number, holder="elsewhere", pod="pod-9", ends_in=1, closed=0)
+    world.tracker.close_issue(number)
+    world.clock.now += timedelta(minutes=16)
+    world.loop = world.started()
+    world.loop.attention[number] = "each tick"
+    for _ in range(3):
+        world.loop.tick()
+    [told] = world.said
+    assert "on pod pod-9, held by elsewhere, cannot be ended from here" in told
+    assert (world.stages(number), world.machine.questions) == (["running"], [])
+    world.clock.now += timedelta(hours=1)
+    world.settle()
+    assert world.stages(number) == ["running", "stopped"]
+
+
+def test_what_a_job_does_is_said_when_it_changes_and_not_at_every_poll(world):
+    number, name = begun(world)
+    del world.said[:]
+    for done, arm, eta_s in (
+        (0, "baseline", None),
+        (0, "baseline", 9.0),
+        (1, "faster", 8.0),
+        (1, "faster", 7.0),
+    ):
+        running = {"recipe": "sleep", "replicate": 1, "replicates": 3, "arm": arm, "total": 6}
+        world.machine.runs(name, stage="run", done=done, eta_s=eta_s, **running)
+        world.loop.tick()
+    assert world.said == [
+        f"#{number}: 0 of 6 runs done, sleep replicate 1/3, baseline",
+        f"#{number}: 1 of 6 runs done, sleep replicate 1/3, faster",
+    ]
+
+
 # Jobs that an earlier agent has left.
 
 
@@ -418,11 +497,13 @@ def test_jobs_that_have_ended_are_left_alone(world):
 # Attempts that came to nothing, and other agents: told by markers that an earlier agent has left.
 
 
-def left(world, number, stage="running", version=1, closed=2, holder="here", plan="p1", ends_in=-1):
+def left(
+    world, number, stage="running", version=1, closed=2, holder="here", plan="p1", ends_in=-1, pod="pod-1"
+):
     """An earlier agent's word: an attempt on a pod that nobody reaches, past its hard end."""
     issue = world.tracker.issue(number)
     ends = (world.clock.now + timedelta(hours=ends_in)).isoformat()
-    intent = Intent(3, "pod-1", "cpu", f"acme-target-{number}-{'a' * 12}-a3", ends)
+    intent = Intent(3, pod, "cpu", f"acme-target-{number}-{'a' * 12}-a3", ends)
     task = parse_task(issue.body)
     digest = task.digest if isinstance(task, Task) else ""
     state = State(stage, digest_of_text(issue.body), digest, plan, "budget", intent, closed, "", holder)
