@@ -1,32 +1,50 @@
 """Measures our own verdicts: how often nothing is called an effect, how often a planted one is found.
 
-    python benchmarks/noise.py collect FOLDER [--rounds 10]     # runs in the background, saves as it goes
+    python benchmarks/noise.py collect FOLDER [--rounds 10]     # saves as it goes, goes on where it stopped
     python benchmarks/noise.py table FOLDER                     # resamples what is there, prints Markdown
 
 A subject with four arms (A, A again, A + 2 %, A + 5 % slower by a busy wait in its commits) is measured in
-rounds: lockstep, lockstep beside a hostile neighbour, ABBA, and `hyperfine` on the same subject, so that all
-of them meet the same machine. FOLDER/pool.jsonl holds one line a run; `collect` goes on where it stopped.
+rounds: lockstep, lockstep beside a hostile neighbour, ABBA; then without Paceline, `hyperfine` and one run
+after the other. So all of them meet the same machine. The pool in FOLDER is `noise_pool.py`'s.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from agent.dispatch import harness_digest
 from bench.plan import Plan
 from bench.record import read_runs
 from bench.run import Run
+from pods.job import is_free
+from pods.shell_local import LocalShell
+
+from noise_pool import (
+    Sitting,
+    UnlikeMachine,
+    append,
+    first_rounds,
+    missing,
+    read_lines,
+    read_machine,
+    sit_down,
+)
+from noise_table import table
 
 HERE = Path(__file__).resolve().parent
 STEPS = 60
@@ -37,11 +55,14 @@ limit_s = 600
 [recipe.train.params]
 steps = {steps}
 """
+SLOT = "cpu"
+CANCEL_S = 60.0
+"""How long the command line may take to end its job where somebody interrupts."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to measure: its name in the pool, its engine, replicates in each round."""
+    """One way to measure with Paceline: its name in the pool, its engine, replicates in each round."""
 
     name: str
     engine: str
@@ -54,9 +75,10 @@ SETTINGS = (
     Setting("neighbour", "lockstep", 2, has_neighbour=True),
     Setting("abba", "abba", 2),
 )
+HYPERFINE, SEQUENCE = "hyperfine", "sequence"
+NAMES = (*(setting.name for setting in SETTINGS), HYPERFINE, SEQUENCE)
 HYPERFINE_RUNS = 3
-SAME = ("cpu", "cores", "python", "versions", "steps")
-"""What runs of one pool have in common."""
+IN_SEQUENCE = ("baseline", "again", "plus5")
 
 
 def main() -> None:
@@ -71,34 +93,63 @@ def main() -> None:
     if arguments.what == "collect":
         collect(folder, arguments.rounds)
     else:
-        from noise_table import table
-
-        print(table(read_pool(folder)))
+        print(table(read_lines(folder), read_machine(folder)))
 
 
 def collect(folder: Path, rounds: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path, here = folder / "machine.json", machine()
-    there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else here
-    if unlike := [name for name in SAME if there.get(name) != here[name]]:
-        sys.exit(f"{folder} holds runs of another machine ({', '.join(unlike)}): name another folder")
-    path.write_text(json.dumps(here, indent=1) + "\n", encoding="utf-8")
+    if shutil.which("hyperfine") is None:
+        sys.exit("noise: hyperfine is not on the PATH, and every round runs it: apt-get install hyperfine")
     work = folder / "work"
+    if why := busy(work):
+        sys.exit(f"noise: {why}")
+    clear(work)
+    lacking = missing(read_lines(folder), NAMES, rounds)
+    if not lacking:
+        print(f"all {rounds} rounds are in {folder}")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    today = time.strftime("%Y-%m-%d")
+    sitting = Sitting(today, platform.release(), harness_digest(), first_rounds(lacking))
+    try:
+        sit_down(folder, machine(), sitting)
+    except UnlikeMachine as error:
+        sys.exit(f"noise: {error}")
     commits = make_subject(work / "subject")
-    done = {(line["round"], line["setting"]) for line in read_pool(folder)}
-    for number in range(1, rounds + 1):
-        for setting in SETTINGS:
-            if (number, setting.name) not in done:
-                append(folder, number, setting.name, measured(work, commits, setting, number))
-        if (number, "hyperfine") not in done:
-            append(folder, number, "hyperfine", by_hyperfine(work, commits))
-        print(f"round {number} of {rounds} is in {folder / 'pool.jsonl'}", flush=True)
-    shutil.rmtree(work)
+    for number, name in lacking:
+        append(folder, number, name, lines_of(work, commits, name, number))
+        print(f"round {number} of {rounds}: {name} is in {folder}", flush=True)
+    clear(work)
+
+
+def busy(work: Path) -> str:
+    """Why nothing can be measured in `work` now, "" where it can: a job of an earlier call still runs."""
+    machine_folder = work / "machine"
+    if not machine_folder.exists() or is_free(LocalShell(), machine_folder, SLOT):
+        return ""
+    jobs = work / ".paceline" / "jobs"
+    return (
+        f"a job in {jobs} holds the slot: another call is measuring, or one was killed and left it behind;"
+        f" wait for its end, or end the supervisor.pyz that runs it"
+    )
+
+
+def clear(work: Path) -> None:
+    """Delete what a call made beside the pool, be it one that was interrupted."""
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def lines_of(work: Path, commits: dict[str, str], name: str, number: int) -> Iterator[dict[str, Any]]:
+    """What a setting gives in a round."""
+    if name == HYPERFINE:
+        return by_hyperfine(work, commits)
+    if name == SEQUENCE:
+        return in_sequence(work, commits)
+    [setting] = [setting for setting in SETTINGS if setting.name == name]
+    return measured(work, commits, setting, number)
 
 
 def make_subject(folder: Path) -> dict[str, str]:
     """A repository with a commit for each length of the wait; arm -> commit."""
-    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE / "noise_subject", folder)
     (folder / "paceline.toml").write_text(RECIPE.format(steps=STEPS), encoding="utf-8")
     git(folder, "init", "--quiet", "--initial-branch=main")
@@ -123,22 +174,41 @@ def measured(work: Path, commits: dict[str, str], setting: Setting, seed: int) -
     command += ["--baseline", commits["baseline"], "--optimized", commits["plus5"]]
     command += [word for arm in arms for word in ("--arm", arm)]
     command += ["--replicates", str(setting.replicates), "--engine", setting.engine]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PACELINE_MACHINE": str(work / "machine")}
-    neighbour = None
-    if setting.has_neighbour:
-        neighbour = subprocess.Popen([sys.executable, str(HERE / "neighbour.py"), str(seed)])
-    try:
-        subprocess.run(command, cwd=work, env=environment, check=True, stdout=subprocess.DEVNULL)
-    finally:
-        if neighbour is not None:
-            neighbour.terminate()
-            neighbour.wait()
+    with neighbour(seed) if setting.has_neighbour else contextlib.nullcontext():
+        run_to_its_end(command, work)
     [job] = (work / ".paceline" / "jobs").iterdir()
     plan = Plan.from_dict(json.loads((job / "plan.json").read_text(encoding="utf-8")))
     runs = read_runs(job / "runs", plan)
     shutil.rmtree(job)
     for run in runs:
         yield line_of(run)
+
+
+@contextlib.contextmanager
+def neighbour(seed: int) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, str(HERE / "neighbour.py"), str(seed)])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def run_to_its_end(command: list[str], work: Path) -> None:
+    """Where somebody interrupts, the command line is given the time to end its job.
+
+    `subprocess.run` would kill it after 0.25 s; its job would go on, and hold the slot.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PACELINE_MACHINE": str(work / "machine")}
+    process = subprocess.Popen(command, cwd=work, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=CANCEL_S)
+        raise
+    if status != 0:
+        raise subprocess.CalledProcessError(status, command)
 
 
 def line_of(run: Run) -> dict[str, Any]:
@@ -161,46 +231,34 @@ def by_hyperfine(work: Path, commits: dict[str, str]) -> Iterator[dict[str, Any]
     subject, out = work / "subject", work / "hyperfine.json"
     for arm in ("baseline", "plus5"):
         git(subject, "checkout", "--quiet", commits[arm])
-        command = shlex.join(
-            [sys.executable, "train.py", "--steps", str(STEPS), "--seed", "1", "--out", str(work / "out")]
-        )
         options = ["--shell=none", "--runs", str(HYPERFINE_RUNS), "--export-json", str(out), "--style=none"]
-        subprocess.run(["hyperfine", *options, command], cwd=subject, check=True, stdout=subprocess.DEVNULL)
+        command = ["hyperfine", *options, shlex.join(by_hand(work))]
+        subprocess.run(command, cwd=subject, check=True, stdout=subprocess.DEVNULL)
         [result] = json.loads(out.read_text(encoding="utf-8"))["results"]
         yield {"arm": arm, "times_s": result["times"]}
-    git(subject, "checkout", "--quiet", "main")
 
 
-def append(folder: Path, number: int, setting: str, lines: Iterator[dict[str, Any]]) -> None:
-    """All lines of a setting at once: a round that broke off leaves none."""
-    text = "".join(json.dumps({"round": number, "setting": setting, **line}) + "\n" for line in list(lines))
-    with (folder / "pool.jsonl").open("a", encoding="utf-8") as file:
-        file.write(text)
+def in_sequence(work: Path, commits: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """What people do who look at one run before and one after: a process an arm, in turn."""
+    subject = work / "subject"
+    for arm in IN_SEQUENCE:
+        git(subject, "checkout", "--quiet", commits[arm])
+        began = time.monotonic()
+        subprocess.run(by_hand(work), cwd=subject, check=True, capture_output=True)
+        yield {"arm": arm, "wall_s": time.monotonic() - began}
 
 
-def read_pool(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "pool.jsonl"
-    return (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    )
+def by_hand(work: Path) -> list[str]:
+    options = ["--steps", str(STEPS), "--seed", "1", "--out", str(work / "out")]
+    return [sys.executable, "train.py", *options]
 
 
 def machine() -> dict[str, Any]:
-    from importlib.metadata import version
-
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        "",
-    )
+    """What the runs of a pool have in common."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return {
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": cpu,
+        "cpu": next((line.partition(":")[2].strip() for line in lines if "model name" in line), ""),
         "cores": os.cpu_count(),
-        "kernel": platform.release(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "transformers")},
         "steps": STEPS,
