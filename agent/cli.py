@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from agent import pods_cli
 from agent.errors import TaskError
 
 app = typer.Typer(
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(pods_cli.app, name="pods")
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A job folder that `paceline bench` made.")]
 

@@ -133,6 +133,16 @@ def probe_all(
         return tuple(one.result() for one in asked)
 
 
+def jobs_on(shell: Shell, pod: Pod) -> tuple[Found, ...] | Unusable:
+    """The job folders alone: no driver is asked, so that nothing disturbs what is being measured there."""
+    argv = ["jobs", "--workspace", str(pod.workspace)]
+    try:
+        answer = answers.bring(shell, supervisor_archive(), argv, timeout_s=TIMEOUT_S, limit_b=ANSWER_LIMIT_B)
+    except PodError as error:
+        return Unusable(pod, str(error))
+    return tuple(_found(name, state) for name, state in answer["jobs"].items())
+
+
 def state_of(pod: Pod, answer: Mapping[str, Any]) -> PodState | Unusable:
     """Raises PodError for an answer of another version."""
     if answer.get("schema") != SCHEMA:

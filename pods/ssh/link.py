@@ -215,7 +215,7 @@ def _refused(pinned: HostKey | None, shown: HostKey) -> HostKeyRefused:
 @contextlib.contextmanager
 def _named(name: str, hop: Hop) -> Iterator[None]:
     """Whatever goes wrong on the way to a hop, told in one line with what to do."""
-    where = f"{name}: {hop.user}@{hop.host}:{hop.port}"
+    where = f"{hop.user}@{hop.host}:{hop.port}"
     try:
         yield
     except HostKeyRefused as error:

@@ -135,7 +135,7 @@ class SshShell:
                 return self._link, self._link.open(self._limits.channel_s)
             except TROUBLE as error:
                 self._link.close()
-                raise PodError(f"{self.name}: no channel: {told(error)}") from error
+                raise PodError(f"no channel: {told(error)}") from error
 
 
 def _last_line(done: Completed) -> str:

@@ -7,6 +7,7 @@ lease take|release|show|lift --machine DIR [--slot NAME] [--job JOB] [--token T]
 noise --machine DIR [--unit NAME]
 probe --machine DIR --workspace DIR --ask JSON [--limit-s S] (argument lists by name)
 preflight --python PATH --source URL [--gpu UUID] [--package NAME]...
+jobs --workspace DIR
 files JOB | pack JOB (names on standard input, separated by NUL; answers with a zip)
 
 Exit status: 0 answered, 2 wrong arguments, 3 refused or failed with one line on standard error.
@@ -68,6 +69,8 @@ def _answer(arguments: argparse.Namespace, command: list[str]) -> dict[str, Any]
     if arguments.subcommand == "probe":
         asked = json.loads(arguments.ask)
         return probe.probe(_machine(arguments), Path(arguments.workspace), asked, arguments.limit_s)
+    if arguments.subcommand == "jobs":
+        return {"jobs": probe.jobs(Path(arguments.workspace))}
     if arguments.subcommand == "preflight":
         return preflight.preflight(arguments.python, arguments.package, arguments.source, arguments.gpu)
     job = Path(arguments.job).resolve()
@@ -163,6 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--source", required=True)
     checks.add_argument("--gpu")
     checks.add_argument("--package", action="append", default=[])
+    jobs = commands.add_parser("jobs", allow_abbrev=False)
+    jobs.add_argument("--workspace", required=True)
     noises = commands.add_parser("noise", allow_abbrev=False)
     noises.add_argument("--machine", required=True)
     noises.add_argument("--unit")

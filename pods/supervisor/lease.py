@@ -160,19 +160,10 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _share(folder: Path) -> None:
-    """Makes a folder that all users of the machine may write to: they share its slots. One that is there
-    is left as it is (it may be somebody's link to somewhere else)."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        folder.chmod(0o777)  # not the umask's say
-
-
 @contextmanager
 def _locked(machine: MachinePaths[Path]) -> Iterator[None]:
     for folder in (machine.root, machine.leases):
-        _share(folder)
+        record.share(folder)
     descriptor = os.open(machine.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     with contextlib.suppress(PermissionError):  # another user's, who has shared it
         os.fchmod(descriptor, 0o666)

@@ -39,7 +39,7 @@ def probe(
         "leases": lease.show(machine, None, lease.START_WITHIN_S)["leases"],
         "quarantine": quarantine.show(machine),
         "noise": noise.show(machine, None)["units"],
-        "jobs": _jobs(workspace),
+        "jobs": jobs(workspace),
     }
     until = time.monotonic() + limit_s
     while time.monotonic() < until and any(one.is_open for one in questions.values()):
@@ -110,7 +110,7 @@ def _disk(workspace: Path) -> dict[str, Any] | None:
     return None
 
 
-def _jobs(workspace: Path) -> dict[str, Any]:
+def jobs(workspace: Path) -> dict[str, Any]:
     """Job folders by name, the newest `MOST_JOBS`: the whole state of those that have not ended."""
     found: list[tuple[float, Path]] = []
     with contextlib.suppress(OSError):
@@ -119,8 +119,8 @@ def _jobs(workspace: Path) -> dict[str, Any]:
                 if not path.name.startswith("."):
                     found.append((path.stat().st_mtime, path))
     newest = sorted(found, reverse=True)[:MOST_JOBS]
-    jobs = {}
+    told = {}
     for _, path in newest:
         has_ended = JobPaths(path).exit.exists()
-        jobs[path.name] = {"has_ended": True} if has_ended else {"has_ended": False, **state.state(path)}
-    return jobs
+        told[path.name] = {"has_ended": True} if has_ended else {"has_ended": False, **state.state(path)}
+    return told

@@ -65,6 +65,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def share(folder: Path) -> None:
+    """Makes a folder that all users of the machine may write to: they share its slots. One that is there
+    is left as it is (it may be somebody's link to somewhere else)."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o777)  # not the umask's say
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """The record, or None where there is none. Raises BrokenRecord."""
     try:

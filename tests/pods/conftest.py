@@ -21,7 +21,6 @@ from pods.paths import JobPaths
 from pods.shell_local import LocalShell
 from pods.supervisor import started
 from tests.pods.processes import is_alive
-from tests.pods.sshd import SSHD, Daemon, make_user_key, new_daemon
 
 
 @pytest.fixture(scope="session")
@@ -124,29 +123,3 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("cannot mount a tmpfs here: needs root")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture(scope="session")
-def user_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if SSHD is None:
-        pytest.skip("needs openssh-server")
-    return make_user_key(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def daemons(user_key: Path, tmp_path: Path) -> Iterator[Callable[[str], Daemon]]:
-    """Starts SSH daemons by name, each in a folder with a space; all their processes are ended."""
-    begun: list[Daemon] = []
-
-    def start(name: str) -> Daemon:
-        begun.append(new_daemon(tmp_path / f"pod {name}", name, user_key))
-        return begun[-1]
-
-    yield start
-    for daemon in begun:
-        daemon.end()
-
-
-@pytest.fixture
-def daemon(daemons: Callable[[str], Daemon]) -> Daemon:
-    return daemons("alpha")

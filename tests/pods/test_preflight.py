@@ -10,7 +10,7 @@ import pytest
 
 from pods.preflight import Lack, Preflight, preflight, seen_lacks
 from pods.probe import Disk, PodState, probe
-from tests.pods.nvidia import Card, install
+from tests.daemons.nvidia import Card, install
 
 pytestmark = pytest.mark.ssh
 

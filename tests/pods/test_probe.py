@@ -13,7 +13,7 @@ from pods.probe import PodState, Unusable, probe, probe_all
 from pods.shell_local import LocalShell
 from pods.supervisor import lease, quarantine
 from pods.supervisor.paths import MachinePaths
-from tests.pods.nvidia import Card, install
+from tests.daemons.nvidia import Card, install
 
 pytestmark = pytest.mark.ssh
 

@@ -11,7 +11,7 @@ import pytest
 from pods import job
 from pods.supervisor import lease, quarantine
 from pods.supervisor.paths import JobPaths, MachinePaths
-from tests.pods.nvidia import Card, install
+from tests.daemons.nvidia import Card, install
 
 GPU = "GPU-1"
 

@@ -1,0 +1,93 @@
+"""`paceline pods ...`: the command line of the machines; hands over, imports nothing slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Show the machines of pods.toml: what is free, who holds what, which would be chosen and why.",
+    epilog="Example: paceline pods --json",
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Inventory = Annotated[Path, typer.Option("--pods", metavar="FILE", help="The inventory.")]
+DEFAULT = Path("pods.toml")
+Name = Annotated[str, typer.Argument(metavar="POD", help="A pod of the inventory.")]
+
+
+@app.callback(invoke_without_command=True)
+def pods(
+    context: typer.Context,
+    inventory: Inventory = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    context.obj = inventory
+    if context.invoked_subcommand is None:
+        from agent.pods_command import show_pods
+
+        typer.echo(show_pods(inventory, as_json=as_json))
+
+
+@app.command(epilog="Example: paceline pods choose --gpu-type H100 --memory-gib 60 --explain")
+def choose(
+    context: typer.Context,
+    gpu_type: Annotated[str | None, typer.Option(metavar="NAME", help="As in H100.")] = None,
+    memory_gib: Annotated[float | None, typer.Option(metavar="GIB", help="Of one GPU.")] = None,
+    disk_gib: Annotated[float | None, typer.Option(metavar="GIB", help="Free in the workspace.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="That the pod must have.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why, of every pod.")] = False,
+) -> None:
+    """Say which slot of which pod a task would get now."""
+    from agent.pods_command import Wanted, choose
+
+    text, is_found = choose(
+        context.obj, Wanted(gpu_type, memory_gib, disk_gib, tuple(tag or ())), explain=explain
+    )
+    typer.echo(text)
+    raise typer.Exit(0 if is_found else 3)
+
+
+@app.command(epilog="Example: paceline pods trust alpha")
+def trust(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Trust what is shown without being asked.")] = False,
+) -> None:
+    """Show the fingerprint of a pod's host key beside the one that is pinned, and pin it when told to."""
+    from agent.pods_command import trust
+
+    for line in trust(context.obj, name, _yes if yes else _asked):
+        typer.echo(line)
+
+
+def _yes(question: str) -> str:
+    typer.echo(f"{question}yes")
+    return "yes"
+
+
+def _asked(question: str) -> str:
+    """No terminal and no input is a no."""
+    try:
+        return input(question)
+    except EOFError:
+        typer.echo("")
+        return ""
+
+
+@app.command(epilog="Example: paceline pods leases alpha --release GPU-8f3a5c1e-...")
+def leases(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="POD", help="Else all pods.")] = None,
+    release: Annotated[
+        str | None, typer.Option(metavar="SLOT", help="Give a lease back whose job is dead.")
+    ] = None,
+    lift: Annotated[str | None, typer.Option(metavar="SLOT", help="Take a slot out of quarantine.")] = None,
+) -> None:
+    """List who holds which slot, and what is in quarantine."""
+    from agent.pods_command import leases
+
+    for line in leases(context.obj, name, release, lift):
+        typer.echo(line)

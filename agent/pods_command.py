@@ -1,0 +1,258 @@
+"""`paceline pods`: what each machine is like now, which one would be chosen, whose key and lease it is.
+
+Reads pods.toml; changes something only by `trust` (the file of pins), `leases --release` and `--lift`, and
+`bootstrap`. Each answer is made by a pure function from what the pods said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pods import answers
+from pods.archive import supervisor_archive
+from pods.choose import Choice, Need, freest
+from pods.fleet import Fleet
+from pods.host_keys import HostKey, pin, read_pins
+from pods.inventory import InventoryError, Pod
+from pods.probe import PodState, Slot, Unusable
+
+from agent.errors import TaskError
+from agent.fleet import fleet_of
+
+SCHEMA = 1
+GIB = 1 << 30
+HEADER = (
+    *("pod", "state", "free", "device", "memory", "used", "use", "power", "disk", "load", "held by", "price"),
+    "chosen",
+)
+Ask = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `paceline pods choose` asks for."""
+
+    gpu_type: str | None = None
+    memory_gib: float | None = None
+    disk_gib: float | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def need(self) -> Need:
+        return Need(self.gpu_type, self.memory_gib, self.disk_gib, self.tags)
+
+
+def show_pods(path: Path, *, as_json: bool) -> str:
+    fleet = fleet_of(path)
+    states = fleet.probe()
+    fleet.close()
+    choice = freest(states, Need())
+    if as_json:
+        return json.dumps({"schema": SCHEMA, "pods": pods_dicts(states, choice)}, indent=1)
+    return pods_text(states, choice)
+
+
+def choose(path: Path, wanted: Wanted, *, explain: bool) -> tuple[str, bool]:
+    """What to print, and whether there is a pod."""
+    fleet = fleet_of(path)
+    choice = freest(fleet.probe(), wanted.need)
+    fleet.close()
+    return choice_text(choice, explain=explain), choice.best is not None
+
+
+def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
+    """Shows the fingerprints, asks, pins. Raises TaskError, PodError."""
+    from pods.ssh.link import LIMITS, host_key_of
+
+    fleet = fleet_of(path)
+    pod = _pod(fleet, name)
+    if pod.engine == "local":
+        raise TaskError(f"{name} is this machine: there is no host key")
+    route = fleet.route(name)
+    pins = read_pins(fleet.inventory.pins)
+    hop, shown = host_key_of(name, route, pins, LIMITS)
+    pinned = pins.get(hop.pin)
+    yield from trust_lines(hop.pin, f"{hop.host}:{hop.port}", pinned, shown)
+    if pinned == shown:
+        return
+    if ask("trust it? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise TaskError("nothing was trusted")
+    pin(fleet.inventory.pins, hop.pin, shown)
+    yield f"pinned in {fleet.inventory.pins}"
+    if hop is not route.hops[-1]:
+        yield f"that was a machine on the way; again for the next: paceline pods trust {name}"
+
+
+def leases(path: Path, name: str | None, release: str | None, lift: str | None) -> Iterator[str]:
+    """Lists who holds what; gives one back whose job is dead, or lifts a quarantine. Raises TaskError."""
+    fleet = fleet_of(path)
+    if (release or lift) and name is None:
+        raise TaskError("name the pod whose slot it is: paceline pods leases POD --release SLOT")
+    if name is not None and lift:
+        yield _lifted(fleet, _pod(fleet, name), lift)
+    elif name is not None and release:
+        yield _released(fleet, _pod(fleet, name), release)
+    else:
+        chosen = [_pod(fleet, name)] if name else list(fleet.inventory.pods)
+        for pod in chosen:
+            yield from _lease_lines(fleet.probe_one(pod.name))
+    fleet.close()
+
+
+def pods_text(states: Sequence[PodState | Unusable], choice: Choice) -> str:
+    """One row a pod, then why each would or would not be chosen."""
+    from tabulate import tabulate
+
+    reasons = {one.pod: one.reason for one in choice.ranked}
+    rows = [_row(state, choice) for state in states]
+    why = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return f"{tabulate(rows, HEADER, tablefmt='simple', disable_numparse=True)}\n\n{why}"
+
+
+def pods_dicts(states: Sequence[PodState | Unusable], choice: Choice) -> list[dict[str, Any]]:
+    ranked = {one.pod: (place, one) for place, one in enumerate(choice.ranked, 1)}
+    found = []
+    for state in states:
+        place, one = ranked[state.pod.name]
+        head: dict[str, Any] = {
+            "name": state.pod.name,
+            "is_reached": isinstance(state, PodState),
+            "rank": place if one.slot else None,
+            "slot": one.slot,
+            "reason": one.reason,
+            "price_per_hour": state.pod.price_per_hour,
+            "class": state.pod.tenancy,
+            "tags": list(state.pod.tags),
+        }
+        found.append(head | (_state_dict(state) if isinstance(state, PodState) else {"slots": []}))
+    return found
+
+
+def choice_text(choice: Choice, *, explain: bool) -> str:
+    """The best slot, and with `explain` every pod in its order with its reason."""
+    best = choice.best
+    head = f"{best.pod} {best.slot}" if best else "no pod will do"
+    if not explain and best is not None:
+        return head
+    lines = [f"{place}. {one.pod}: {one.reason}" for place, one in enumerate(choice.ranked, 1) if one.slot]
+    lines += [f"-  {one.pod}: {one.reason}" for one in choice.ranked if not one.slot]
+    return "\n".join([head, *lines])
+
+
+def trust_lines(pin: str, where: str, pinned: HostKey | None, shown: HostKey) -> Iterator[str]:
+    if pinned == shown:
+        yield f"{pin} ({where}) shows the key that is pinned: {shown}"
+        return
+    yield f"pinned: {pinned or 'none'}"
+    yield f"shown:  {shown} by {where}"
+    yield f"compare it with what {pin} itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+
+
+def _row(state: PodState | Unusable, choice: Choice) -> tuple[str, ...]:
+    price = "" if state.pod.price_per_hour is None else f"{state.pod.price_per_hour:g}"
+    place = next(
+        (n for n, one in enumerate(choice.ranked, 1) if one.pod == state.pod.name and one.slot), None
+    )
+    chosen = "" if place is None else "first" if place == 1 else str(place)
+    if isinstance(state, Unusable):
+        return (state.pod.name, "unusable", *[""] * 9, price, chosen)
+    gpus = [slot.gpu for slot in state.slots if slot.gpu]
+    holders = [Path(slot.holder).name for slot in state.slots if slot.holder]
+    disk = f"{state.disk.free_b / GIB:.0f} GiB" if state.disk else "?"
+    return (
+        state.pod.name,
+        "free" if state.free else "busy",
+        f"{len(state.free)}/{len(state.slots)}",
+        ", ".join(dict.fromkeys(gpu.name for gpu in gpus)) or f"{state.host.cores} cores",
+        f"{max(gpu.memory_total_mib for gpu in gpus) / 1024:.0f} GiB"
+        if gpus
+        else f"{state.host.memory_mib / 1024:.0f} GiB",
+        _joined(f"{gpu.memory_used_mib / 1024:.0f}" for gpu in gpus),
+        _joined("?" if gpu.utilization_pct is None else f"{gpu.utilization_pct:.0f}" for gpu in gpus),
+        _joined(_power(slot) for slot in state.slots if slot.gpu),
+        disk,
+        f"{state.host.load_1min:.1f}",
+        ", ".join(holders),
+        price,
+        chosen,
+    )
+
+
+def _joined(parts: Iterator[str]) -> str:
+    return " ".join(parts)
+
+
+def _power(slot: Slot) -> str:
+    """Of the limit, in per cent."""
+    if slot.power_w is None or not slot.power_limit_w:
+        return "?"
+    return f"{100 * slot.power_w / slot.power_limit_w:.0f}%"
+
+
+def _state_dict(state: PodState) -> dict[str, Any]:
+    return {
+        "host": {"hostname": state.host.hostname, "cores": state.host.cores, "boot_id": state.host.boot_id},
+        "load_1min": state.host.load_1min,
+        "disk_free_b": state.disk.free_b if state.disk else None,
+        "versions": dict(state.versions),
+        "slots": [
+            {
+                "name": slot.name,
+                "device": slot.gpu.name if slot.gpu else None,
+                "busy": slot.busy,
+                "holder": slot.holder,
+                "memory_total_mib": slot.gpu.memory_total_mib if slot.gpu else state.host.memory_mib,
+                "memory_used_mib": slot.gpu.memory_used_mib if slot.gpu else None,
+                "utilization_pct": slot.gpu.utilization_pct if slot.gpu else None,
+                "power_w": slot.power_w,
+                "power_limit_w": slot.power_limit_w,
+                "is_shared": slot.is_shared,
+            }
+            for slot in state.slots
+        ],
+    }
+
+
+def _lease_lines(state: PodState | Unusable) -> Iterator[str]:
+    if isinstance(state, Unusable):
+        yield f"{state.pod.name}: {state.why}"
+        return
+    told = [slot for slot in state.slots if slot.holder or slot.busy]
+    for slot in told:
+        holder = f" by {slot.holder}" if slot.holder else ""
+        yield f"{state.pod.name} {slot.name}: {slot.busy or 'may be reclaimed'}{holder}"
+    if not told:
+        yield f"{state.pod.name}: nothing is held"
+
+
+def _released(fleet: Fleet, pod: Pod, slot: str) -> str:
+    found = _asked(fleet, pod, "show", slot)["leases"]
+    if not found:
+        raise TaskError(f"{pod.name} {slot} is not held")
+    [lease] = found
+    if lease["held_because"] is not None:
+        job = (lease["holder"] or {}).get("job")
+        raise TaskError(f"{pod.name} {slot} is held by {job}: {lease['held_because']}; cancel its job first")
+    answer = _asked(fleet, pod, "release", slot, "--token", lease["holder"]["token"])
+    return f"{pod.name} {slot}: " + ("released" if answer["released"] else str(answer["why"]))
+
+
+def _lifted(fleet: Fleet, pod: Pod, slot: str) -> str:
+    was = _asked(fleet, pod, "lift", slot)["lifted"]
+    return f"{pod.name} {slot}: {'out of quarantine' if was else 'was not in quarantine'}"
+
+
+def _asked(fleet: Fleet, pod: Pod, action: str, slot: str, *more: str) -> Any:
+    argv = ["lease", action, "--machine", str(pod.machine), "--slot", slot, *more]
+    return answers.bring(fleet.shell(pod.name), supervisor_archive(), argv)
+
+
+def _pod(fleet: Fleet, name: str) -> Pod:
+    try:
+        return fleet.inventory.pod(name)
+    except InventoryError as error:
+        raise TaskError(str(error)) from None
