@@ -7,7 +7,6 @@ is busy.
 
 from __future__ import annotations
 
-import contextlib
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from .paths import MachinePaths
 def put(machine: MachinePaths[Path], slot: str, why: str, job: Path) -> None:
     """Raises ValueError for a slot that cannot be one, OSError."""
     path = machine.quarantine_of(slot)
-    with contextlib.suppress(FileExistsError):
-        path.parent.mkdir()
-        path.parent.chmod(0o777)
+    for folder in (machine.root, machine.quarantine):
+        record.share(folder)
     wall = datetime.now(timezone.utc).isoformat()
     record.write(path, {"slot": slot, "why": why, "job": str(job), "wall": wall})
 
