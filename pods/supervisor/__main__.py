@@ -3,12 +3,8 @@
 own --log FILE --log-limit-b N [--limit-s S] [--grace-s S] [--gentle-s S] [--cwd DIR] [--started DIR]
     [--parent PID] [--orders] -- ARGV...
 run JOB | spawn JOB | state JOB | cancel JOB [--wait-s S] | unpack JOB (a zip on standard input)
-lease take|release|show|lift --machine DIR [--slot NAME] [--job JOB] [--token T] [--start-within-s S]
-noise --machine DIR [--unit NAME]
-probe --machine DIR --workspace DIR --ask JSON [--limit-s S] (argument lists by name)
-preflight --python PATH --source URL [--gpu UUID] [--package NAME]...
-jobs --workspace DIR
 files JOB | pack JOB (names on standard input, separated by NUL; answers with a zip)
+Those of the machine are in machine_commands.py.
 
 Exit status: 0 answered, 2 wrong arguments, 3 refused or failed with one line on standard error.
 """
@@ -24,21 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import (
-    files,
-    launch,
-    lease,
-    noise,
-    owner,
-    preflight,
-    probe,
-    quarantine,
-    record,
-    state,
-    supervise,
-    unpack,
-)
-from .paths import MachinePaths
+from . import files, launch, machine_commands, owner, record, state, supervise, unpack
 
 
 def main(argv: list[str]) -> int:
@@ -62,17 +44,8 @@ def main(argv: list[str]) -> int:
 def _answer(arguments: argparse.Namespace, command: list[str]) -> dict[str, Any]:
     if arguments.subcommand == "own":
         return owner.own(_order(arguments, command))
-    if arguments.subcommand == "lease":
-        return _lease(arguments)
-    if arguments.subcommand == "noise":
-        return noise.show(_machine(arguments), arguments.unit)
-    if arguments.subcommand == "probe":
-        asked = json.loads(arguments.ask)
-        return probe.probe(_machine(arguments), Path(arguments.workspace), asked, arguments.limit_s)
-    if arguments.subcommand == "jobs":
-        return {"jobs": probe.jobs(Path(arguments.workspace))}
-    if arguments.subcommand == "preflight":
-        return preflight.preflight(arguments.python, arguments.package, arguments.source, arguments.gpu)
+    if (answer := getattr(arguments, "answer", None)) is not None:
+        return dict(answer(arguments))
     job = Path(arguments.job).resolve()
     if arguments.subcommand == "files":
         return files.listed(job)
@@ -104,27 +77,6 @@ def _order(arguments: argparse.Namespace, command: list[str]) -> owner.Order:
     )
 
 
-def _lease(arguments: argparse.Namespace) -> dict[str, Any]:
-    machine = _machine(arguments)
-    if arguments.action == "show":
-        return lease.show(machine, arguments.slot, arguments.start_within_s)
-    if arguments.slot is None:
-        raise ValueError("--slot is missing")
-    if arguments.action == "take":
-        if arguments.job is None:
-            raise ValueError("--job is missing")
-        return lease.take(machine, arguments.slot, Path(arguments.job).resolve(), arguments.start_within_s)
-    if arguments.action == "lift":
-        return {"lifted": quarantine.lift(machine, arguments.slot)}
-    if arguments.token is None:
-        raise ValueError("--token is missing")
-    return lease.release(machine, arguments.slot, arguments.token)
-
-
-def _machine(arguments: argparse.Namespace) -> MachinePaths[Path]:
-    return MachinePaths(Path(arguments.machine).resolve())
-
-
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     """What stands before and after the first `--`."""
     if "--" not in argv:
@@ -151,26 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     cancel = commands.add_parser("cancel", allow_abbrev=False)
     cancel.add_argument("job")
     cancel.add_argument("--wait-s", type=float)
-    leases = commands.add_parser("lease", allow_abbrev=False)
-    leases.add_argument("action", choices=("take", "release", "show", "lift"))
-    leases.add_argument("--machine", required=True)
-    for name in ("--slot", "--job", "--token"):
-        leases.add_argument(name)
-    leases.add_argument("--start-within-s", type=float, default=lease.START_WITHIN_S)
-    asked = commands.add_parser("probe", allow_abbrev=False)
-    for name in ("--machine", "--workspace", "--ask"):
-        asked.add_argument(name, required=True)
-    asked.add_argument("--limit-s", type=float, default=20.0)
-    checks = commands.add_parser("preflight", allow_abbrev=False)
-    checks.add_argument("--python", required=True)
-    checks.add_argument("--source", required=True)
-    checks.add_argument("--gpu")
-    checks.add_argument("--package", action="append", default=[])
-    jobs = commands.add_parser("jobs", allow_abbrev=False)
-    jobs.add_argument("--workspace", required=True)
-    noises = commands.add_parser("noise", allow_abbrev=False)
-    noises.add_argument("--machine", required=True)
-    noises.add_argument("--unit")
+    machine_commands.add_to(commands)
     return parser
 
 
