@@ -77,6 +77,15 @@ def _asked(question: str) -> str:
         return ""
 
 
+@app.command(epilog="Example: paceline pods bootstrap alpha")
+def bootstrap(context: typer.Context, name: Name) -> None:
+    """Make a pod ready to be launched on; says what it changed, and changes nothing a second time."""
+    from agent.pods_command import bootstrap
+
+    for line in bootstrap(context.obj, name):
+        typer.echo(line)
+
+
 @app.command(epilog="Example: paceline pods leases alpha --release GPU-8f3a5c1e-...")
 def leases(
     context: typer.Context,

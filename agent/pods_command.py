@@ -19,11 +19,14 @@ from pods.fleet import Fleet
 from pods.host_keys import HostKey, pin, read_pins
 from pods.inventory import InventoryError, Pod
 from pods.probe import PodState, Slot, Unusable
+from pods.shell import PodError
 
 from agent.errors import TaskError
 from agent.fleet import fleet_of
 
 SCHEMA = 1
+BOOTSTRAP_S = 1300.0
+"""Its programs may be installed meanwhile."""
 GIB = 1 << 30
 HEADER = (
     *("pod", "state", "free", "device", "memory", "used", "use", "power", "disk", "load", "held by", "price"),
@@ -101,6 +104,19 @@ def leases(path: Path, name: str | None, release: str | None, lift: str | None) 
         for pod in chosen:
             yield from _lease_lines(fleet.probe_one(pod.name))
     fleet.close()
+
+
+def bootstrap(path: Path, name: str) -> Iterator[str]:
+    """Makes a pod ready and says what that changed. Raises TaskError, PodError where something is lacking."""
+    fleet = fleet_of(path)
+    pod = _pod(fleet, name)
+    argv = ["bootstrap", "--machine", str(pod.machine), "--workspace", str(pod.workspace)]
+    answer = answers.bring(fleet.shell(name), supervisor_archive(), argv, timeout_s=BOOTSTRAP_S)
+    fleet.close()
+    yield from (f"{name}: {what}" for what in answer["changed"])
+    if answer["lacks"]:
+        raise PodError(f"{name} lacks {'; '.join(answer['lacks'])}")
+    yield f"{name}: ready" if answer["changed"] else f"{name}: was ready, nothing changed"
 
 
 def pods_text(states: Sequence[PodState | Unusable], choice: Choice) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from agent.cli import app
 from agent.errors import TaskError
 from agent.pods_command import trust
 from pods.host_keys import read_pins
+from pods.inventory import _Pod, parse_inventory
 from pods.supervisor import lease, quarantine
 from pods.supervisor.paths import MachinePaths
 from tests.daemons.nvidia import Card, install
@@ -149,3 +151,26 @@ def test_a_slot_without_its_pod_is_refused(inventory, paceline):
     inventory(alpha=2)
     assert "name the pod" in str(paceline("leases", "--lift", "cpu").exception)
     assert "no pod 'alfa'; did you mean 'alpha'" in str(paceline("trust", "alfa").exception)
+
+
+def test_a_pod_is_made_ready_once(inventory, paceline, tmp_path):
+    alpha = inventory(alpha=2)["alpha"]
+    trusted(tmp_path, "alpha")
+    lines = paceline("bootstrap", "alpha").output.splitlines()
+    assert lines[0] == f"alpha: made {alpha.folder}/machine"
+    assert lines[-1] == "alpha: ready"
+    assert paceline("bootstrap", "alpha").output == "alpha: was ready, nothing changed\n"
+
+
+def test_the_inventory_of_the_docs_is_one():
+    text = (Path(__file__).parents[2] / "docs" / "pods.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    inventory = parse_inventory(example, "pods.toml", Path("/etc"))
+    assert [pod.name for pod in inventory.pods] == ["alpha", "runpod-1", "here"]
+
+
+def test_every_key_of_a_pod_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "pods.md").read_text()
+    table = text.split("| key | meaning")[1].split("\n\n")[0]
+    keys = [field.alias or name for name, field in _Pod.model_fields.items()]
+    assert [key for key in keys if f"`{key}`" not in table] == []

@@ -1,0 +1,122 @@
+"""What many pods cost: a probe of 100, ten of them hung; what a steady tick asks; how long a launch takes.
+
+    python benchmarks/pods_scale.py                 # about 2 minutes on 2 cores; needs openssh-server
+
+Real SSH daemons on loopback stand for the pods: 100 entries of an inventory over five daemons, ten of which
+lead to a daemon whose `nvidia-smi` hangs. Prints Markdown and ends in one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pods import job  # noqa: E402
+from pods.choose import Need, freest  # noqa: E402
+from pods.job import JobSpec  # noqa: E402
+from pods.paths import JobPaths  # noqa: E402
+from pods.probe import PodState, probe_all  # noqa: E402
+from pods.ssh.link import LIMITS  # noqa: E402
+from tests.daemons.nvidia import Card, install  # noqa: E402
+from tests.daemons.sshd import Daemon, make_user_key, new_daemon  # noqa: E402
+
+PODS, HUNG, DAEMONS = 100, 10, 5
+LIMIT_S = 10.0
+LAUNCHES = 7
+FIRST_LINE = "import sys, time, pathlib; pathlib.Path(sys.argv[1]).write_text(str(time.monotonic()))"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="paceline-pods-") as folder:
+        daemons = []
+        try:
+            key = make_user_key(Path(folder))
+            daemons = [new_daemon(Path(folder) / f"pod {n}", f"daemon-{n}", key) for n in range(DAEMONS)]
+            for daemon in daemons:
+                install(daemon.programs, [Card("GPU-1"), Card("GPU-2")])
+            (daemons[-1].programs / "hangs").touch()
+            measured = {**probed(daemons), **launched(daemons[0])}
+        finally:
+            for daemon in daemons:
+                daemon.end()
+    print("| what | measured | asked |\n|:---|---:|---:|")
+    print(
+        f"| probe of {PODS} pods, {HUNG} hung, first time | {measured['first_s']:.1f} s | {LIMIT_S + 2:.0f} s |"
+    )
+    print(f"| the same over connections that are there | {measured['again_s']:.1f} s | {LIMIT_S + 2:.0f} s |")
+    print(f"| memory of the asking process at its peak | {measured['peak_mib']:.0f} MiB | 150 MiB |")
+    print(f"| connections made by both | {measured['connects']} | {PODS} |")
+    print(f"| from launch to the first line, median of {LAUNCHES} | {measured['launch_s']:.2f} s | |")
+    print(f"| the same command by hand over the same connection | {measured['hand_s']:.2f} s | |")
+    print(f"| difference | {measured['launch_s'] - measured['hand_s']:.2f} s | 2 s |")
+    print(json.dumps(measured))
+
+
+def probed(daemons: list[Daemon]) -> dict[str, float]:
+    """100 entries, each with a connection of its own: ten of the hung daemon, the rest over the others."""
+    well, hung = daemons[:-1], daemons[-1]
+    order = [hung] * HUNG + [well[n % len(well)] for n in range(PODS - HUNG)]
+    shells = [(daemon.shell(LIMITS), daemon.pod()) for daemon in order]
+    began = time.monotonic()
+    states = probe_all(shells, limit_s=LIMIT_S)
+    first_s = time.monotonic() - began
+    began = time.monotonic()
+    again = probe_all(shells, limit_s=LIMIT_S)
+    again_s = time.monotonic() - began
+    for found in (states, again):
+        free = sum(isinstance(state, PodState) and bool(state.free) for state in found)
+        assert free == PODS - HUNG, [state for state in found if not isinstance(state, PodState)][:20]
+    assert freest(again, Need(gpu_type="H100")).best is not None
+    connects = sum(shell.connects for shell, _ in shells)
+    for shell, _ in shells:
+        shell.close()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"first_s": first_s, "again_s": again_s, "connects": connects, "peak_mib": peak_mib}
+
+
+def launched(daemon: Daemon) -> dict[str, float]:
+    """Prepare, lease, launch, until the command has written; and the same command by hand. Monotonic time is
+    the machine's, so both ends of a difference may be read by different processes."""
+    shell, pod = daemon.shell(LIMITS), daemon.pod()
+    shell.run(["true"], timeout_s=20)
+    launches, hands = [], []
+    for number in range(LAUNCHES):
+        written = daemon.folder / f"written-{number}"
+        command = (pod.python, "-c", FIRST_LINE, str(written))
+        paths = JobPaths(pod.workspace / "jobs" / f"job-{number}")
+        spec = JobSpec(paths, f"job-{number}", "0123456789ab", "cpu", 60.0, command, machine=pod.machine)
+        began = time.monotonic()
+        job.prepare(shell, spec, {})
+        assert isinstance(job.take(shell, paths, pod.machine, "cpu"), job.Taken)
+        job.launch(shell, paths)
+        launches.append(_when(written) - began)
+        while not isinstance(job.observe(shell, paths), job.Finished):
+            time.sleep(0.05)
+        by_hand = daemon.folder / f"by-hand-{number}"
+        began = time.monotonic()
+        shell.run([*command[:-1], str(by_hand)], timeout_s=20)
+        hands.append(_when(by_hand) - began)
+    shell.close()
+    return {"launch_s": statistics.median(launches), "hand_s": statistics.median(hands)}
+
+
+def _when(path: Path) -> float:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            return float(path.read_text())
+        except (FileNotFoundError, ValueError):
+            time.sleep(0.005)
+    raise TimeoutError(path)
+
+
+if __name__ == "__main__":
+    main()
