@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from pods.host_keys import read_pins
@@ -30,19 +31,24 @@ class Fleet:
             return self._shells[name]
 
     def probe(
-        self, *, limit_s: float = LIMIT_S, timeout_s: float = TIMEOUT_S
+        self,
+        names: Collection[str] | None = None,
+        *,
+        limit_s: float = LIMIT_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> tuple[PodState | Unusable, ...]:
-        """All pods at once, in the order of the inventory."""
+        """All pods, or the named ones, at once; in the order of the inventory."""
+        pods = [pod for pod in self.inventory.pods if names is None or pod.name in names]
         reached: list[tuple[Shell, Pod]] = []
         found: dict[str, PodState | Unusable] = {}
-        for pod in self.inventory.pods:
+        for pod in pods:
             try:
                 reached.append((self.shell(pod.name), pod))
             except PodError as error:
                 found[pod.name] = Unusable(pod, str(error))
         for state in probe_all(reached, limit_s=limit_s, timeout_s=timeout_s):
             found[state.pod.name] = state
-        return tuple(found[pod.name] for pod in self.inventory.pods)
+        return tuple(found[pod.name] for pod in pods)
 
     def probe_one(self, name: str) -> PodState | Unusable:
         """Raises InventoryError."""

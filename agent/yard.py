@@ -1,0 +1,188 @@
+"""The pods as the agent works with them: which there are, what their jobs do, which slot comes next.
+
+In one tick each pod is asked at most once what its jobs do, all that are in use at the same time; and at most
+once for everything else, where a slot is looked for. What an effect changed is asked anew. Nothing here
+outlives the agent but the copies of what was measured, which may be deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bench.plan import Plan
+from pods import job
+from pods.choose import Choice, Floor, Need, freest
+from pods.fetch import fetch
+from pods.fleet import Fleet
+from pods.inventory import InventoryError
+from pods.job import Absent, Observation, Unreachable
+from pods.paths import JobPaths
+from pods.probe import Found, PodState, Slot, Unusable, jobs_on
+from pods.shell import PodError, Shell
+
+JobsOf = Mapping[str, Found] | Unusable
+Paths = JobPaths[Path] | JobPaths[PurePosixPath]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One pod, for one job: how it is reached, where its job folders lie, where they are read from here."""
+
+    shell: Shell
+    machine: PurePosixPath | Path
+    workspace: PurePosixPath | Path
+    here: Path
+    is_here: bool = True
+
+    def paths(self, name: str) -> Paths:
+        """On the pod."""
+        if self.is_here:
+            return JobPaths(Path(self.workspace) / "jobs" / name)
+        return JobPaths(PurePosixPath(self.workspace) / "jobs" / name)
+
+    def copy(self, name: str) -> JobPaths[Path]:
+        """On this machine: the same folder where the pod is this machine."""
+        return JobPaths((Path(self.workspace) if self.is_here else self.here) / "jobs" / name)
+
+    def fetched(self, name: str) -> JobPaths[Path]:
+        """The copy as the pod has it now. Raises PodError."""
+        copy = self.copy(name)
+        if not self.is_here:
+            fetch(self.shell, self.paths(name), copy.root)
+        return copy
+
+
+@dataclass
+class Yard:
+    """`here` is the agent's own workspace. `promised` are the slots that this tick has given away."""
+
+    fleet: Fleet
+    here: Path
+    promised: set[tuple[str, str]] = field(default_factory=set)
+    _jobs: dict[str, JobsOf] = field(default_factory=dict)
+    _states: dict[str, PodState | Unusable] = field(default_factory=dict)
+    _in_use: set[str] = field(default_factory=set)
+
+    def begin_tick(self) -> None:
+        self._in_use = set(self._jobs)
+        self._jobs.clear()
+        self._states.clear()
+        self.promised.clear()
+
+    def bench(self, pod: str) -> Bench | None:
+        """None where the inventory has no such pod (any more)."""
+        try:
+            known = self.fleet.inventory.pod(pod)
+        except InventoryError:
+            return None
+        is_here = known.engine == "local"
+        return Bench(self.fleet.shell(pod), known.machine, known.workspace, self.here, is_here)
+
+    def observe(self, pod: str, name: str) -> Observation:
+        """How a job is, by what its pod has said in this tick."""
+        try:
+            bench = self.bench(pod)
+        except PodError as error:
+            return Unreachable(str(error))
+        if bench is None:
+            return Unreachable(f"pod {pod} is not one of this agent's")
+        jobs = self._jobs_of(pod)
+        if isinstance(jobs, Unusable):
+            return Unreachable(jobs.why)
+        found = jobs.get(name)
+        if found is None:
+            return Absent()
+        return job.observe(bench.shell, bench.paths(name)) if found.has_ended else job.observed(found.state)
+
+    def living(self) -> dict[str, str]:
+        """Job folder: pod, of all jobs that have not ended; of pods that are not reached nothing is known."""
+        self._ask([pod.name for pod in self.fleet.inventory.pods])
+        return {
+            name: pod
+            for pod, jobs in self._jobs.items()
+            if not isinstance(jobs, Unusable)
+            for name, found in jobs.items()
+            if not found.has_ended
+        }
+
+    def holder_of(self, name: str) -> str | None:
+        """The pod that has a job folder of this name, ended or not."""
+        self._ask([pod.name for pod in self.fleet.inventory.pods])
+        holds = (pod for pod, jobs in self._jobs.items() if not isinstance(jobs, Unusable) and name in jobs)
+        return next(holds, None)
+
+    def states(self) -> tuple[PodState | Unusable, ...]:
+        """All pods, probed once in this tick."""
+        missing = [pod.name for pod in self.fleet.inventory.pods if pod.name not in self._states]
+        if missing:
+            self._states |= {state.pod.name: state for state in self.fleet.probe(missing)}
+        return tuple(self._states[pod.name] for pod in self.fleet.inventory.pods)
+
+    def choose(self, need: Need, floor: Floor, avoid: Collection[tuple[str, str]] = ()) -> Choice:
+        return freest(self.states(), need, floor=floor, taken=self.promised, avoid=avoid)
+
+    def slot(self, pod: str, name: str) -> tuple[PodState, Slot]:
+        """What is known of a slot now. Raises PodError where the pod or the slot is not there."""
+        self.states()
+        state = self._states.get(pod)
+        if isinstance(state, PodState):
+            for slot in state.slots:
+                if slot.name == name:
+                    return state, slot
+            raise PodError(f"{pod} has no slot {name} any more")
+        raise PodError(state.why if state else f"pod {pod} is not one of this agent's")
+
+    def forget(self, pod: str) -> None:
+        """After an effect: what the pod said before it is stale."""
+        self._jobs.pop(pod, None)
+        self._states.pop(pod, None)
+
+    def close(self) -> None:
+        self.fleet.close()
+
+    def _jobs_of(self, pod: str) -> JobsOf:
+        if pod not in self._jobs:
+            self._ask([pod, *(one for one in self._in_use if one not in self._jobs)])
+            self._in_use.clear()
+        return self._jobs[pod]
+
+    def _ask(self, pods: list[str]) -> None:
+        """Several pods at once: one that hangs costs its own time-out beside the others."""
+        asked = [pod for pod in dict.fromkeys(pods) if pod not in self._jobs]
+        if not asked:
+            return
+        with ThreadPoolExecutor(len(asked), thread_name_prefix="jobs") as pool:
+            self._jobs |= dict(zip(asked, pool.map(self._ask_one, asked), strict=True))
+
+    def _ask_one(self, name: str) -> JobsOf:
+        pod = self.fleet.inventory.pod(name)
+        try:
+            found = jobs_on(self.fleet.shell(name), pod)
+        except PodError as error:
+            return Unusable(pod, str(error))
+        return found if isinstance(found, Unusable) else {one.name: one for one in found}
+
+
+def need_of(plan: Plan) -> Need:
+    """What all recipes of a plan need together; of several GPU types the first."""
+    needs = [recipe.need for recipe in plan.recipes]
+    types = [need.gpu_type for need in needs if need.gpu_type]
+    return Need(
+        gpu_type=types[0] if types else None,
+        memory_gib=max((need.memory_gib for need in needs if need.memory_gib), default=None),
+        disk_gib=max((need.disk_gib for need in needs if need.disk_gib), default=None),
+    )
+
+
+def packages_of(plan: Plan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for recipe in plan.recipes for name in recipe.need.packages))
+
+
+def host_of(state: PodState, slot: Slot) -> dict[str, Any]:
+    """What results say of the machine."""
+    device = slot.gpu.name if slot.gpu else f"{state.host.cores} cores of {state.host.cpu_model}"
+    return {**asdict(state.host), "device": device, "slot": slot.name}
