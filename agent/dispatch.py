@@ -11,15 +11,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import bench
 from bench.plan import Plan
 from bench.worker.settings import Settings
+from pods.answers import Paths
 from pods.archive import pack, supervisor_archive
 from pods.job import JobSpec
-from pods.paths import JobPaths
 
 GRACE_S = 30.0
 SUBJECT_GRACE_S = 10.0
@@ -43,12 +43,14 @@ sys.exit(main(pathlib.Path(sys.argv[1]).resolve()))
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job runs: its folder, its slot, the folders of machine and workspace, the interpreter."""
+    """Where a job runs: its folder, its slot, the folders of machine and workspace, the interpreter.
 
-    paths: JobPaths[Path]
+    Paths are those of the machine that it runs on."""
+
+    paths: Paths
     slot: str
-    machine: Path
-    workspace: Path
+    machine: PurePosixPath | Path
+    workspace: PurePosixPath | Path
     python: str
 
 

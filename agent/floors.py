@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench import noise
@@ -63,10 +63,19 @@ class Floor:
 
 
 def known_noise(
-    shell: Shell, machine: Path, slot: str, host: Mapping[str, Any], plan: Plan, now: datetime
+    shell: Shell,
+    machine: PurePosixPath | Path,
+    slot: str,
+    host: Mapping[str, Any],
+    plan: Plan,
+    now: datetime,
 ) -> Known:
     """`host` are the facts of the machine, `now` is aware UTC. Raises PodError."""
-    found = store.stored(shell, machine, store.unit_of(shell, slot, host))
+    return known_in(store.stored(shell, machine, store.unit_of(shell, slot, host)), plan, now)
+
+
+def known_in(found: store.Stored, plan: Plan, now: datetime) -> Known:
+    """What records say of a plan, as they were stored for one unit."""
     warnings = [f"noise file {name!r} is passed over: {why}" for name, why in found.broken.items()]
     records = []
     for name, body in found.records.items():

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.plan import Plan
 from pods import job
+from pods.answers import Paths
 from pods.choose import Choice, Floor, Need, freest
 from pods.fetch import fetch
 from pods.fleet import Fleet
@@ -25,7 +26,6 @@ from pods.probe import Found, PodState, Slot, Unusable, jobs_on
 from pods.shell import PodError, Shell
 
 JobsOf = Mapping[str, Found] | Unusable
-Paths = JobPaths[Path] | JobPaths[PurePosixPath]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pods.paths import JobPaths
 from pods.shell import OUTPUT_LIMIT_B, Completed, PodError, Shell
 
 TIMEOUT_S = 60.0
+SLOWEST_B_PER_S = 1 << 20
 
 Paths = JobPaths[PurePosixPath] | JobPaths[Path]
 
@@ -81,7 +82,7 @@ def look(shell: Shell, paths: Paths, argv: list[str], timeout_s: float = TIMEOUT
 def unpack(shell: Shell, paths: Paths, bundle: bytes) -> Mapping[str, Any]:
     """Makes the job folder out of a zip that holds the supervisor too. Raises PodError."""
     argv = [shell.python, "-I", "-S", "-c", _UNPACK, str(paths.root)]
-    return _answer(shell.run(argv, stdin=bundle, timeout_s=TIMEOUT_S))
+    return _answer(shell.run(argv, stdin=bundle, timeout_s=TIMEOUT_S + len(bundle) / SLOWEST_B_PER_S))
 
 
 def _answer(completed: Completed) -> Mapping[str, Any]:

@@ -1,0 +1,96 @@
+"""Starts the job of an intent on its pod: last look, files, lease, supervisor; each part may be repeated.
+
+On a pod that cannot fetch the repository by itself the commits travel with the job. What the pod lacks is
+found before anything is put there. Nothing is posted here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pods import job
+from pods.preflight import preflight
+from pods.probe import PodState, Slot
+
+from agent.bundle import NAME, bundle_of
+from agent.dispatch import Place, files_of, spec_of
+from agent.floors import known_noise
+from agent.forecast import noise_files
+from agent.ledger import Intent
+from agent.planning import Planned
+from agent.result import HOST
+from agent.yard import Bench, Yard, host_of, packages_of
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`warnings` are about noise that could not be read."""
+
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Somebody else has the slot: no attempt is spent."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """The pod cannot do it: an attempt is spent, the next one goes elsewhere if it can."""
+
+    why: str
+
+
+def begin(
+    yard: Yard, planned: Planned, intent: Intent, source: str, limit_s: float, now: datetime
+) -> Begun | NotTaken | Lacking:
+    """Raises PodError: then it may be repeated."""
+    bench = yard.bench(intent.pod)
+    if bench is None:
+        return Lacking(f"pod {intent.pod} is not in the inventory any more")
+    state, slot = yard.slot(intent.pod, intent.slot)
+    if slot.busy and slot.holder != str(bench.paths(intent.job).root):
+        return NotTaken(slot.busy)
+    origin, bundle = source, b""
+    if not bench.is_here:
+        found = preflight(bench.shell, state, intent.slot, packages_of(planned.plan), source)
+        if found.lacks:
+            return Lacking("; ".join(map(str, found.lacks)))
+        if not found.reaches:
+            origin = str(bench.paths(intent.job).root / "inputs" / NAME)
+            bundle = bundle_of(planned.plan, source, yard.here)
+    return _begun(bench, planned, intent, (state, slot), (origin, bundle), limit_s, now)
+
+
+def _begun(
+    bench: Bench,
+    planned: Planned,
+    intent: Intent,
+    where: tuple[PodState, Slot],
+    source: tuple[str, bytes],
+    limit_s: float,
+    now: datetime,
+) -> Begun | NotTaken:
+    plan, paths, (origin, bundle) = planned.plan, bench.paths(intent.job), source
+    place = Place(paths, intent.slot, bench.machine, bench.workspace, bench.shell.python)
+    spec = spec_of(plan, intent.job, place)
+    spec = replace(spec, limit_s=min(spec.limit_s, limit_s))
+    host = host_of(*where)
+    known = known_noise(bench.shell, bench.machine, intent.slot, host, plan, now)
+    files = files_of(plan, origin, planned.eval_rows, place)
+    files |= noise_files(known.noise, plan)
+    files[HOST] = (json.dumps(host, indent=1, sort_keys=True) + "\n").encode()
+    files |= {f"inputs/{NAME}": bundle} if bundle else {}
+    job.prepare(bench.shell, spec, files)
+    taken = job.take(bench.shell, paths, bench.machine, spec.slot)
+    if isinstance(taken, job.Held):
+        job.cancel(bench.shell, paths)
+        return NotTaken(taken.why)
+    launched = job.launch(bench.shell, paths)
+    if isinstance(launched, job.NotLaunched):
+        return Begun((*known.warnings, f"not launched: {launched.why}"))
+    return Begun(known.warnings)
