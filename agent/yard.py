@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +25,8 @@ from pods.job import Absent, Observation, Unreachable
 from pods.paths import JobPaths
 from pods.probe import Found, PodState, Slot, Unusable, jobs_on
 from pods.shell import PodError, Shell
+
+from agent.floors import known_in
 
 JobsOf = Mapping[str, Found] | Unusable
 
@@ -180,6 +183,18 @@ def need_of(plan: Plan) -> Need:
 
 def packages_of(plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for recipe in plan.recipes for name in recipe.need.packages))
+
+
+def floor_by(plan: Plan, now: datetime) -> Floor:
+    """The A/A floor of a slot for a plan: the largest that is known of the primary metrics of its recipes."""
+
+    def floor(state: PodState, slot: Slot) -> float | None:
+        known = known_in(state.noise_of(slot.name), plan, now)
+        found = [known.of(recipe, plan.engine) for recipe in plan.recipes]
+        floors = [one.floor(recipe.primary) for one, recipe in zip(found, plan.recipes, strict=True) if one]
+        return max((value for value in floors if value is not None), default=None)
+
+    return floor
 
 
 def host_of(state: PodState, slot: Slot) -> dict[str, Any]:

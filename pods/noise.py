@@ -42,10 +42,18 @@ def unit_of(shell: Shell, slot: str, host: Mapping[str, Any]) -> str:
     if slot != "cpu":
         return slot
     try:
-        machine = shell.get(MACHINE_ID, 4096).decode(errors="replace").strip()
+        machine = shell.get(MACHINE_ID, 4096).decode(errors="replace")
     except NoSuchFile:
-        machine = str(host.get("hostname", ""))
-    described = json.dumps([machine, host.get("cpu_model"), host.get("cores")])
+        machine = ""
+    return unit_named(slot, machine, host)
+
+
+def unit_named(slot: str, machine: str, host: Mapping[str, Any]) -> str:
+    """The same where the machine's id is known; "" where it has none."""
+    if slot != "cpu":
+        return slot
+    named = machine.strip() or str(host.get("hostname", ""))
+    described = json.dumps([named, host.get("cpu_model"), host.get("cores")])
     return f"cpu-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pods import answers, facts
 from pods.archive import supervisor_archive
 from pods.inventory import Pod
-from pods.noise import Stored, stored_in
+from pods.noise import Stored, stored_in, unit_named
 from pods.shell import Completed, PodError, Shell
 
 SCHEMA = 1
@@ -89,9 +89,15 @@ class PodState:
     slots: tuple[Slot, ...]
     host: facts.Host
     disk: Disk | None
+    machine_id: str = ""
     jobs: tuple[Found, ...] = ()
     noise: Mapping[str, Stored] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def noise_of(self, slot: str) -> Stored:
+        """What was stored of a slot."""
+        unit = unit_named(slot, self.machine_id, asdict(self.host))
+        return self.noise.get(unit, Stored({}, {}))
 
     @property
     def free(self) -> tuple[Slot, ...]:
@@ -166,6 +172,7 @@ def state_of(pod: Pod, answer: Mapping[str, Any]) -> PodState | Unusable:
         slots=slots,
         host=host,
         disk=_disk(answer["disk"]),
+        machine_id=answer["machine_id"],
         jobs=tuple(_found(name, state) for name, state in answer["jobs"].items()),
         noise={unit: stored_in(one) for unit, one in answer["noise"].items()},
         versions={name: version for name, version in versions.items() if version},

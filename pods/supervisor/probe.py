@@ -35,6 +35,7 @@ def probe(
     known = {
         "schema": SCHEMA,
         "python": list(sys.version_info[:3]),
+        "machine_id": _machine_id(),
         "disk": _disk(workspace),
         "leases": lease.show(machine, None, lease.START_WITHIN_S)["leases"],
         "quarantine": quarantine.show(machine),
@@ -93,6 +94,14 @@ def _kept(file: Any) -> tuple[str, bool]:
         file.seek(0)
         data = file.read(OUTPUT_LIMIT_B + 1)
     return data[:OUTPUT_LIMIT_B].decode("utf-8", "replace"), len(data) > OUTPUT_LIMIT_B
+
+
+def _machine_id() -> str:
+    """systemd's, "" where there is none."""
+    try:
+        return Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _disk(workspace: Path) -> dict[str, Any] | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from agent.yard import Yard, need_of, packages_of
+from agent.yard import Yard, floor_by, need_of, packages_of
 from bench.plan import Need as RecipeNeed
 from bench.plan import Recipe
-from pods.choose import Need
+from pods.choose import Need, freest
 from pods.fleet import Fleet
 from pods.inventory import Inventory, Pod
 from pods.job import Absent, Running, Unreachable
+from pods.noise import Stored, unit_named
 from pods.shell import Completed, PodError
 from tests.agent.made_job import made_plan
+from tests.agent.test_floors import NOW, record
 from tests.fakes.machine import FakeMachine
 
 HOST = "\n".join(
@@ -61,6 +64,7 @@ class Machine(FakeMachine):
         return {
             "schema": 1,
             "python": [3, 11, 0],
+            "machine_id": "m",
             "disk": disk,
             "leases": held,
             "quarantine": {},
@@ -171,3 +175,15 @@ def test_a_plan_needs_what_its_recipes_need_together():
     plan = made_plan(recipes=recipes)
     assert need_of(plan) == Need("H100", 80, 40)
     assert packages_of(plan) == ("flash_attn", "liger_kernel")
+
+
+def test_the_floor_of_a_slot_is_what_was_stored_for_it(world):
+    """Log 1.008: see `test_floors`."""
+    state, slot = world.yard.slot("pod-0", "cpu")
+    unit = unit_named("cpu", "m", asdict(state.host))
+    known = replace(state, noise={unit: Stored({"a.json": record().to_dict()}, {})})
+    floor = floor_by(made_plan(), NOW)
+    assert floor(state, slot) is None
+    assert floor(known, slot) == pytest.approx(0.0105, abs=0.003)
+    best = freest([state, replace(known, pod=replace(known.pod, name="quiet"))], Need(), floor=floor).best
+    assert best.pod == "quiet"
