@@ -152,13 +152,17 @@ CUTS = ("runs", "phases", "lists", "secondary metrics", "extra arms")
 """What is left out first where the text is too long: a reader loses least. The job's report has all of it."""
 
 
-def results_text(result: Result, gpu_hours: float) -> str:
-    """The text of a results marker, cut as little as its length allows, and saying what was cut."""
-    texts = (_results(result, gpu_hours, CUTS[:count]) for count in range(len(CUTS) + 1))
+def results_text(result: Result, gpu_hours: float, earlier_h: float = 0.0) -> str:
+    """The text of a results marker, cut as little as its length allows, and saying what was cut.
+
+    `gpu_hours` is the budget, `earlier_h` what earlier attempts at the plan have taken of it at most.
+    """
+    time = time_lines(result, gpu_hours, earlier_h)
+    texts = (_results(result, time, CUTS[:count]) for count in range(len(CUTS) + 1))
     return next((text for text in texts if len(text) <= RESULTS_LIMIT), "")
 
 
-def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
+def _results(result: Result, time: tuple[str, ...], cuts: tuple[str, ...]) -> str:
     plan, history = result.plan, result.history
     shown = replace(plan, arms=plan.arms[:2]) if "extra arms" in cuts else plan
     rows = {
@@ -186,7 +190,7 @@ def _results(result: Result, gpu_hours: float, cuts: tuple[str, ...]) -> str:
             for arm in plan.arms
             if arm.name in history and not arm.params
         ],
-        time=time_lines(result, gpu_hours),
+        time=time,
         deviations=deviations(result),
     )
 
@@ -221,12 +225,13 @@ def environment_lines(result: Result) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def time_lines(result: Result, gpu_hours: float) -> tuple[str, ...]:
-    spent_s = _spent_s(result)
+def time_lines(result: Result, gpu_hours: float, earlier_h: float = 0.0) -> tuple[str, ...]:
     subject_s = sum(run.wall_s or 0.0 for run in result.runs)
+    spent = f"{_spent_s(result) / 3600:.3f} GPU-hours of slot time from start to end"
+    earlier = f", at most {earlier_h:.3f} in earlier attempts" if earlier_h else ""
     return (
         f"{len(result.runs)} runs, {duration_text(subject_s)} in the measured processes",
-        f"{spent_s / 3600:.3f} GPU-hours of slot time from start to end, budget {gpu_hours:g} GPU-hours",
+        f"{spent}{earlier}, budget {gpu_hours:g} GPU-hours",
     )
 
 
@@ -276,12 +281,14 @@ def _changes(task: Task | None) -> Table | None:
     return Table("changes", ("#", "place", "change", "promised", "score"), rows)
 
 
-def results_payload(result: Result, gpu_hours: float) -> dict[str, Any]:
-    """Plan and digests; the figures are in the text, and in the raw runs that the digests stand for."""
+def results_payload(result: Result, gpu_hours: float, earlier_h: float = 0.0) -> dict[str, Any]:
+    """Plan, job and digests; the figures are in the text, and in the raw runs that the digests stand for."""
     return {
         "schema": 1,
         "plan": result.plan.hash,
+        "job": result.folder.name,
         "gpu_hours": gpu_hours,
+        "earlier_h": earlier_h,
         "runs": {
             "digest": digest_of({"exits": [run.files.get("exit.json", "") for run in result.runs]}),
             "outcomes": dict(Counter(run.outcome for run in result.runs)),
@@ -304,6 +311,7 @@ def verdict_payload(result: Result) -> dict[str, Any]:
     return {
         "schema": 1,
         "plan": result.plan.hash,
+        "job": result.folder.name,
         "outcome": verdict.outcome,
         "rule": verdict.rule,
         "arms": {name: arm.outcome for name, arm in result.judgement.arms.items()},

@@ -41,7 +41,7 @@ LIVE_EVERY = timedelta(seconds=30)
 HOLD = timedelta(minutes=15)
 """A hold whose newest progress is older than this may be taken over."""
 
-Need = Literal["slot", "job", "plan", "approval"]
+Need = Literal["job", "results", "slot", "plan", "approval"]
 Row = tuple[str, Callable[[Situation], Action | None]]
 
 
@@ -76,8 +76,7 @@ def needs(now: Situation) -> frozenset[Need]:
         case "approved":
             return _needs_of_approved(now, state)
         case "intent" | "running":
-            is_to_start = isinstance(now.observed, Absent | Prepared)
-            return frozenset({"job", "plan"} if is_to_start else {"job"})
+            return _needs_of_intended(now)
         case "stopped" if _may_start_again(state):
             return frozenset({"plan", "approval"})
         case _:
@@ -90,7 +89,15 @@ def _needs_of_new_text(now: Situation, state: State) -> frozenset[Need]:
     return frozenset({"job"} if _has_work(now, state) else {"plan", "approval"})
 
 
+def _needs_of_intended(now: Situation) -> frozenset[Need]:
+    is_to_start = isinstance(now.observed, Absent | Prepared)
+    found: frozenset[Need] = frozenset({"job", "plan"} if is_to_start else {"job"})
+    return found | {"results"} if now.unjudged else found
+
+
 def _needs_of_approved(now: Situation, state: State) -> frozenset[Need]:
+    if now.unjudged is not None and isinstance(now.measured, Finished | None):
+        return frozenset({"results"})
     if not now.is_slot_free:
         return frozenset({"slot"})
     has_moved_on = isinstance(now.planned, Planned) and now.planned.plan.hash != state.plan
@@ -220,6 +227,20 @@ def _waiting(now: Situation) -> Action | None:
     return Progress(approved, planned=now.planned if isinstance(now.planned, Planned) else None)
 
 
+def _unjudged(now: Situation) -> Action | None:
+    """Results stand without their verdict: it comes from the same runs, whatever was begun since. Where these
+    are gone, what was posted can be neither judged nor checked: it is measured again."""
+    state = now.state
+    if state is None or state.stage not in UNDER_WAY or now.unjudged is None:
+        return None
+    name = now.ledger.job_of(now.unjudged)
+    if isinstance(now.measured, Finished):
+        return Verdict(state, name)
+    if isinstance(now.measured, Absent) and state.intent is not None and state.intent.job == name:
+        return _closed(state, "the runs that its results were read from are gone")
+    return None
+
+
 def _approved(now: Situation) -> Action | None:
     state = now.state
     if state is None or state.stage != "approved":
@@ -228,6 +249,9 @@ def _approved(now: Situation) -> Action | None:
         return Rest("waiting for a free slot")
     if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
         return _understood(now)
+    if not now.left_s:
+        why = f"earlier attempts have used up the {now.gpu_hours:g} GPU-hours of its budget: ask for more"
+        return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why)
     return Intend(state, now.planned)
 
 
@@ -236,8 +260,6 @@ def _intended(now: Situation) -> Action | None:
     state = now.state
     if state is None or state.intent is None or state.stage not in ("intent", "running"):
         return None
-    if now.ledger.results_for(state.plan) is not None:
-        return Verdict(state, state.intent)
     match now.observed:
         case Absent() | Prepared():
             return _not_running(now, state, state.intent)
@@ -298,6 +320,7 @@ ROWS: tuple[Row, ...] = (
     ("it has its verdict", _judged),
     ("wanted again", _wanted_again),
     ("waiting for approval", _waiting),
+    ("results without their verdict", _unjudged),
     ("approved", _approved),
     ("a job was intended", _intended),
 )

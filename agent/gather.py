@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from bench.plan import Plan
 from pods import job
-from pods.job import Finished, Observation, Running, Unreachable
+from pods.job import Absent, Finished, Observation, Running, Unreachable
 from pods.paths import JobPaths
 from pods.shell import NoSuchFile, PodError, Shell
 
@@ -76,15 +75,18 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
         jobs = tuple(name for of, name in _live_jobs(desk) if of == number)
         return replace(found, jobs=jobs)
     # Each read may make the next one needless: a plan costs many requests, the slot none.
-    found = replace(found, asked=parse_task(issue.body))
-    if "slot" in needs(found):
-        found = replace(found, is_slot_free=is_slot_free(desk))
+    asked = parse_task(issue.body)
+    found = replace(found, asked=asked, gpu_hours=budget_of(asked, desk.operator))
     if "job" in needs(found):
         found = _with_job(desk, found)
+    if "results" in needs(found):
+        found = replace(found, measured=_measured(desk, found))
+    if "slot" in needs(found):
+        found = replace(found, is_slot_free=is_slot_free(desk))
     if "plan" in needs(found):
         found = _with_plan(desk, found)
     if "approval" in needs(found) and isinstance(found.planned, Planned):
-        found = replace(found, approval=_approval(desk, found.planned, found.asked, issue, comments))
+        found = replace(found, approval=_approval(desk, found, found.planned, issue, comments))
     return found
 
 
@@ -117,6 +119,15 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
     is_enough = isinstance(observed, Running) and desk.early.is_due(desk.bench.paths(intent.job))
     doing, left = _doing(observed)
     return replace(found, observed=observed, doing=doing, live=doing + left, error=error, is_enough=is_enough)
+
+
+def _measured(desk: Desk, found: Situation) -> Observation:
+    """The job that results on the issue were read from, as far as it is here."""
+    name = found.ledger.job_of(found.unjudged) if found.unjudged else ""
+    intent = found.state.intent if found.state else None
+    if intent is not None and intent.job == name and found.observed is not None:
+        return found.observed
+    return job.observe(desk.bench.shell, desk.bench.paths(name)) if name else Absent()
 
 
 def _error(desk: Desk, intent: Intent) -> str:
@@ -178,14 +189,13 @@ def request_of(task: Task) -> Request:
 
 
 def _approval(
-    desk: Desk, planned: Planned, asked: Task | Problems | None, issue: Issue, comments: tuple[Comment, ...]
+    desk: Desk, found: Situation, planned: Planned, issue: Issue, comments: tuple[Comment, ...]
 ) -> Approval:
-    hours = budget_of(asked, desk.operator)
-    role_of: Callable[[User], object] = desk.tracker.role
-    return approval_of(planned.plan.hash, hours, issue, comments, desk.me, desk.operator, role_of)  # type: ignore[arg-type]
+    plan, role_of = planned.plan.hash, desk.tracker.role
+    return approval_of(plan, found.gpu_hours, issue, comments, desk.me, desk.operator, role_of)
 
 
-def budget_of(asked: Task | Problems | None, operator: Operator) -> float:
+def budget_of(asked: Task | Problems, operator: Operator) -> float:
     """GPU-hours that the plan may spend: as the task says, else the standing budget. The job ends there."""
     if isinstance(asked, Task) and asked.gpu_hours is not None:
         return asked.gpu_hours

@@ -7,7 +7,8 @@ carries the whole state, so the newest one is the state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -108,6 +109,34 @@ class Ledger:
 
     def results_for(self, plan: str) -> Said | None:
         return self._of_plan("results", plan)
+
+    def job_of(self, results: Said) -> str:
+        """The job that results were read from; older ones do not name it: it was under way when they came."""
+        jobs = [
+            state.intent.job
+            for comment, state in self._states()
+            if state.intent is not None and comment.id < results.comment.id
+        ]
+        return str(results.marker.payload.get("job") or (jobs[-1] if jobs else ""))
+
+    def spent_s(self, plan: str) -> float:
+        """The slot time that closed attempts at a plan have taken at most: from the intent to the word that
+        closed it, or to its hard end where nobody was there to say one."""
+        spent_s, begun = 0.0, None
+        for comment, state in self._states():
+            if begun is not None and (state.intent is None or state.intent.job != begun[0].job):
+                end = min(comment.created_at, datetime.fromisoformat(begun[0].hard_end))
+                spent_s += max((end - begun[1]).total_seconds(), 0.0)
+                begun = None
+            if begun is None and state.intent is not None and state.plan == plan:
+                begun = (state.intent, comment.created_at)
+        return spent_s
+
+    def _states(self) -> Iterator[tuple[Comment, State]]:
+        """What progress has said, oldest first; what this version cannot read says nothing."""
+        for said in self.all_of("progress"):
+            with contextlib.suppress(ValueError):
+                yield said.comment, State.from_payload(said.marker.payload)
 
     def _of_plan(self, kind: Kind, plan: str) -> Said | None:
         found = [said for said in self.all_of(kind) if said.marker.payload.get("plan") == plan]

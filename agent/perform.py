@@ -18,6 +18,7 @@ from typing import Any, assert_never
 from pods import job
 from pods.job import JobSpec
 from pods.paths import job_name
+from pods.shell import PodError
 
 from agent import bodies
 from agent.bench_command import stored
@@ -25,7 +26,7 @@ from agent.dispatch import Place as JobPlace
 from agent.dispatch import files_of, spec_of
 from agent.floors import Known, known_noise
 from agent.forecast import noise_files
-from agent.gather import Desk, budget_of
+from agent.gather import Desk
 from agent.ledger import Intent, State
 from agent.marker import Kind, Marker, render, with_live_line
 from agent.result import HOST, Result
@@ -45,8 +46,8 @@ from agent.situation import (
     Stop,
     Verdict,
 )
-from agent.task import Task, parse_task
-from agent.tracker import Issue, TrackerError
+from agent.task import Task
+from agent.tracker import TrackerError
 
 SLACK_S = 300.0
 """A lease has ended when it is this long past its hard end, seen or not."""
@@ -58,7 +59,6 @@ def perform(  # noqa: PLR0912 - one case for each action
     desk: Desk, number: int, found: Situation, action: Action, now: datetime, say: Say
 ) -> bool:
     """Whether anything was done. Raises TrackerError, PodError, TaskError."""
-    task = found.asked if isinstance(found.asked, Task) else None
     match action:
         case Rest():
             return False
@@ -69,7 +69,7 @@ def perform(  # noqa: PLR0912 - one case for each action
             _post(desk, number, found, "note", text, {"schema": 1, "broken": list(why)})
         case Progress():
             say(f"{action.state.stage}{': ' + action.state.note if action.state.note else ''}")
-            text = bodies.progress_text(action, task, found.forecast)
+            text = bodies.progress_text(action, _task_of(found), found.forecast)
             _post(desk, number, found, "progress", text, _held(desk, action.state))
         case Intend():
             _intend(desk, number, found, action, now, say)
@@ -88,12 +88,12 @@ def perform(  # noqa: PLR0912 - one case for each action
             desk.bench.shell.put(desk.bench.paths(intent.job).enough, b"")
         case Results(intent=intent):
             say("measured; posting results")
-            result = _result(desk, intent)
-            hours = _hours(desk, found)
-            text = bodies.results_text(result, hours)
-            _post(desk, number, found, "results", text, bodies.results_payload(result, hours))
-        case Verdict(intent=intent):
-            result = _result(desk, intent)
+            result = _result(desk, intent.job, action.state.plan)
+            hours, earlier_h = found.gpu_hours, round(found.spent_s / 3600.0, 6)
+            text = bodies.results_text(result, hours, earlier_h)
+            _post(desk, number, found, "results", text, bodies.results_payload(result, hours, earlier_h))
+        case Verdict(job=name):
+            result = _result(desk, name, action.state.plan)
             say(f"verdict {result.judgement.verdict.outcome}")
             text = bodies.verdict_text(result, _task_of(found))
             _post(desk, number, found, "verdict", text, bodies.verdict_payload(result))
@@ -122,13 +122,12 @@ def _intend(desk: Desk, number: int, found: Situation, action: Intend, now: date
     plan = action.planned.plan
     attempt = _attempts(found, plan.hash) + 1
     name = job_name(desk.tracker.repository.replace("/", "-"), number, plan.hash, attempt)
-    limit_s = _limit_s(desk, found)
     intent = Intent(
         attempt=attempt,
         pod=desk.bench.shell.name,
         slot=desk.bench.slot,
         job=name,
-        hard_end=bodies.hard_end(now, limit_s + SLACK_S),
+        hard_end=bodies.hard_end(now, found.left_s + SLACK_S),
     )
     say(f"attempt {attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
@@ -170,7 +169,7 @@ def _launch(desk: Desk, number: int, found: Situation, action: Launch, now: date
 def _spec(desk: Desk, found: Situation, action: Launch) -> JobSpec:
     place = _place(desk, action.intent)
     spec = spec_of(action.planned.plan, action.intent.job, place)
-    return replace(spec, limit_s=min(spec.limit_s, _limit_s(desk, found)))
+    return replace(spec, limit_s=min(spec.limit_s, found.left_s))
 
 
 def _files(desk: Desk, action: Launch) -> dict[str, bytes]:
@@ -190,19 +189,9 @@ def _place(desk: Desk, intent: Intent) -> JobPlace:
     return JobPlace(bench.paths(intent.job), intent.slot, bench.machine, bench.workspace, bench.shell.python)
 
 
-def _limit_s(desk: Desk, found: Situation) -> float:
-    return budget_of(found.asked, desk.operator) * 3600.0
-
-
-def _hours(desk: Desk, found: Situation) -> float:
-    return budget_of(_task_of(found), desk.operator)
-
-
 def _task_of(found: Situation) -> Task | None:
     """The task as the issue's text has it now; the same digest as the plan's, or the job would be stopped."""
-    issue = found.issue
-    asked = parse_task(issue.body) if isinstance(issue, Issue) else None
-    return asked if isinstance(asked, Task) else None
+    return found.asked if isinstance(found.asked, Task) else None
 
 
 def _fail(desk: Desk, number: int, found: Situation, state: State, why: str) -> None:
@@ -253,9 +242,15 @@ def _refresh(desk: Desk, found: Situation, line: str) -> None:
         desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
 
 
-def _result(desk: Desk, intent: Intent) -> Result:
-    """The result of a job that has ended; stored in its folder too, for `paceline verify`."""
-    return stored(Path(desk.bench.paths(intent.job).root))
+def _result(desk: Desk, name: str, plan: str) -> Result:
+    """The result of a job that has ended; stored in its folder too, for `paceline verify`.
+
+    Raises PodError for one of another plan: what was said of that would be missed, and said again, for ever.
+    """
+    result = stored(Path(desk.bench.paths(name).root))
+    if result.plan.hash != plan:
+        raise PodError(f"job {name} has measured plan {result.plan.hash[:12]}, not {plan[:12]}")
+    return result
 
 
 def _fold_superseded(desk: Desk, found: Situation) -> None:

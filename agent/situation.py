@@ -11,7 +11,7 @@ from typing import Literal
 
 from pods.job import Observation
 
-from agent.ledger import Intent, Ledger, Stage, State
+from agent.ledger import Intent, Ledger, Said, Stage, State
 from agent.planning import Planned
 from agent.task import Problems, Task
 from agent.tracker import Gone, Issue
@@ -52,12 +52,14 @@ class Situation:
     planned: Planned | Refused | None = None
     approval: Approval | None = None
     observed: Observation | None = None
+    measured: Observation | None = None  # the job whose results stand without their verdict
     is_slot_free: bool = True
     is_enough: bool = False  # the runs so far decide, and the job was not told yet
     doing: str = ""  # what the job does now, and how much of it is done
     live: str = ""  # that, and how long the rest takes
     forecast: tuple[str, ...] = ()  # what the plan's runs should take and show on this machine
     agent: str = ""
+    gpu_hours: float = 1.0  # what the task may spend, all attempts together
     error: str = ""  # why the worker could not work the plan off
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
 
@@ -69,6 +71,22 @@ class Situation:
     def has_verdict(self) -> bool:
         state = self.state
         return state is not None and bool(state.plan) and self.ledger.verdict_for(state.plan) is not None
+
+    @property
+    def unjudged(self) -> Said | None:
+        """Results whose verdict is missing."""
+        if self.state is None or self.has_verdict:
+            return None
+        return self.ledger.results_for(self.state.plan)
+
+    @property
+    def spent_s(self) -> float:
+        """Slot time that earlier attempts at the plan have taken at most."""
+        return self.ledger.spent_s(self.state.plan) if self.state else 0.0
+
+    @property
+    def left_s(self) -> float:
+        return max(self.gpu_hours * 3600.0 - self.spent_s, 0.0)
 
     @property
     def is_same_task(self) -> bool:
@@ -189,10 +207,10 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Post the verdict of the results that are on the issue, then fold what it supersedes."""
+    """Post the verdict of the results that are on the issue, from the runs of the job they were read from."""
 
     state: State
-    intent: Intent
+    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +244,8 @@ def told(action: Action) -> str:
             return f"tell job {intent.job} that it has measured enough"
         case Results(_, intent):
             return f"judge the runs of {intent.job} and post the results"
-        case Verdict(_, intent):
-            return f"post the verdict of {intent.job}"
+        case Verdict(_, job):
+            return f"post the verdict of {job}"
         case Fail(_, why):
             return f"post that no attempt came to a result: {why}"
 

@@ -7,7 +7,7 @@ Three questions: is each raw file the one that was measured (digests of the exit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def _workspace(folder: Path) -> list[str]:
     if not jobs:
         raise TaskError(f"{folder} holds no job that has a result")
     found = [f"jobs/{job.name}/{line}" for job in jobs for line in _job(job)]
-    results = {result.plan.hash: result for result in map(result_of, jobs)}
+    results = [result_of(job) for job in jobs]
     if (folder / "report.json").exists():
         found += _report_json(folder / "report.json", results)
     if (folder / "issue.json").exists():
@@ -56,10 +56,10 @@ def _workspace(folder: Path) -> list[str]:
     return found
 
 
-def _report_json(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
+def _report_json(path: Path, results: Sequence[Result]) -> Iterator[str]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        result = results[stored["plan"]]
+        result = {result.plan.hash: result for result in results}[stored["plan"]]
     except (ValueError, KeyError, TypeError) as error:
         yield f"{path.name}: cannot be read, or of another plan: {error!r}"
         return
@@ -67,8 +67,9 @@ def _report_json(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
         yield f"{path.name}: {place} is {_short(said)}, the runs give {_short(given)}"
 
 
-def _comments(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
-    """The text of every results and verdict marker is made anew from the runs of its plan."""
+def _comments(path: Path, results: Sequence[Result]) -> Iterator[str]:
+    """The text of every results and verdict marker is made anew from the runs of its job; older ones name
+    only their plan."""
     document = json.loads(path.read_text(encoding="utf-8"))
     asked = parse_task(document["issue"]["body"] or "")
     for comment in document["comments"]:
@@ -76,14 +77,16 @@ def _comments(path: Path, results: Mapping[str, Result]) -> Iterator[str]:
         if marker is None or marker.kind not in ("results", "verdict"):
             continue
         place = f"{path.name}: {marker.kind} v{marker.version}"
-        result = results.get(marker.payload.get("plan", ""))
-        if result is None:
-            yield f"{place}: no stored runs of its plan"
+        plan, job = marker.payload.get("plan"), marker.payload.get("job")
+        told = [one for one in results if one.plan.hash == plan and job in (None, one.folder.name)]
+        if not told:
+            yield f"{place}: no stored runs of its {'job' if job else 'plan'}"
             continue
-        hours = float(marker.payload.get("gpu_hours", 0.0))
+        result = told[-1]
+        hours, earlier_h = (float(marker.payload.get(key, 0.0)) for key in ("gpu_hours", "earlier_h"))
         task = asked if isinstance(asked, Task) else None
         is_results = marker.kind == "results"
-        text = results_text(result, hours) if is_results else verdict_text(result, task)
+        text = results_text(result, hours, earlier_h) if is_results else verdict_text(result, task)
         for number, (said, given) in enumerate(
             zip_longest(marker.text.split("\n"), text.split("\n"), fillvalue=""), start=1
         ):

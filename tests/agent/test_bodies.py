@@ -201,6 +201,16 @@ def test_time_stands_against_the_budget(result):
     assert "budget 1.5" in spent
 
 
+def test_earlier_attempts_count_against_the_budget_too(result):
+    assert "0.100 GPU-hours of slot time from start to end, budget 1.5" in bodies.time_lines(result, 1.5)[1]
+    assert "end, at most 0.250 in earlier attempts, budget 1.5" in bodies.time_lines(result, 1.5, 0.25)[1]
+    assert bodies.results_payload(result, 1.5, 0.25)["earlier_h"] == 0.25
+
+
+def test_results_and_verdict_name_their_job(result):
+    assert bodies.results_payload(result, 1.0)["job"] == bodies.verdict_payload(result)["job"] == "job"
+
+
 def test_a_run_that_crashed_is_a_deviation(result):
     [line] = bodies.deviations(result)
     assert line.startswith("sft replicate 2, optimized+packing: crashed")

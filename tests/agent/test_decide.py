@@ -69,6 +69,7 @@ def ended(outcome="finished"):
     return Finished(Exit(outcome, 0, None, NOW, NOW, 0, (), None), None)
 
 
+RESULTS = said("results", 1, {"plan": PLAN, "job": "job-a1"})
 RUNNING = Running(1, 0.0, None, False)
 INTENDED = replace(STATE, stage="intent", intent=INTENT)
 MEASURING = replace(STATE, stage="running", intent=INTENT)
@@ -108,6 +109,21 @@ def test_an_approved_plan_is_intended_when_a_slot_is_free():
     assert decide(situation(STATE, is_slot_free=False)) == Rest("waiting for a free slot")
 
 
+def test_a_plan_whose_earlier_attempts_used_up_its_budget_is_not_intended():
+    """From 12:00 on, and closed at 12:00 + 36 min: 0.6 h."""
+    closed = Said(Marker("progress", 2, "", STATE.to_payload()), comment(200, minutes_old=-36))
+    used = Ledger(
+        {("progress", 1): said("progress", 1, INTENDED.to_payload()), ("progress", 2): closed}, state=STATE
+    )
+    left = situation(ledger=used, gpu_hours=1.0)
+    assert isinstance(decide(left), Intend)
+    assert left.left_s == pytest.approx(0.4 * 3600)
+    action = decide(replace(left, gpu_hours=0.6))
+    assert isinstance(action, Fail)
+    assert "used up the 0.6 GPU-hours" in action.why
+    assert isinstance(decide(situation(action.state)), Rest)
+
+
 def test_an_approval_of_another_plan_is_not_one_of_this():
     other = Planned(made_plan(replicates=5))
     action = decide(situation(STATE, planned=other, approval=NO))
@@ -133,10 +149,40 @@ def test_a_job_that_runs_is_said_once_then_kept_alive():
 
 def test_a_job_that_finished_gives_results_then_the_verdict_then_rest():
     assert isinstance(decide(situation(MEASURING, observed=ended())), Results)
-    results = said("results", 1, {"plan": PLAN})
-    assert isinstance(decide(situation(MEASURING, results, observed=ended())), Verdict)
+    judged = situation(MEASURING, RESULTS, observed=ended(), measured=ended())
+    assert decide(judged) == Verdict(MEASURING, "job-a1")
     verdict = said("verdict", 1, {"plan": PLAN})
-    assert isinstance(decide(situation(MEASURING, results, verdict, observed=ended())), Rest)
+    assert isinstance(decide(situation(MEASURING, RESULTS, verdict, observed=ended())), Rest)
+
+
+@pytest.mark.parametrize("stage", ["approved", "intent", "running"])
+def test_results_are_judged_from_their_own_job_whatever_was_begun_since(stage):
+    """Killed between results and verdict, stopped, asked for again: the second attempt's folder is empty."""
+    second = replace(INTENT, attempt=2, job="job-a2") if stage != "approved" else None
+    again = situation(replace(STATE, stage=stage, intent=second), RESULTS, observed=Absent())
+    assert "results" in needs(again)
+    assert decide(replace(again, measured=ended())) == Verdict(again.state, "job-a1")
+
+
+def test_an_approved_task_with_results_needs_no_slot_before_its_verdict():
+    approved = situation(STATE, RESULTS)
+    assert needs(approved) == needs(replace(approved, measured=ended())) == {"results"}
+    assert needs(replace(approved, measured=Absent())) == {"slot", "plan"}
+
+
+def test_results_whose_runs_are_gone_are_measured_again():
+    gone = {"observed": Absent(), "measured": Absent()}
+    closed = decide(situation(MEASURING, RESULTS, **gone))
+    assert (closed.state.stage, closed.state.closed, closed.state.intent) == ("approved", 1, None)
+    assert isinstance(decide(situation(STATE, RESULTS, **gone)), Intend)
+    second = replace(MEASURING, stage="intent", intent=replace(INTENT, attempt=2, job="job-a2"))
+    assert isinstance(decide(situation(second, RESULTS, **gone)), Launch)
+    assert isinstance(decide(situation(second, RESULTS, observed=ended(), measured=Absent())), Results)
+
+
+def test_results_that_another_agent_read_are_not_judged_from_here():
+    unknown = Unreachable("pod pod-9 is not one of this agent's")
+    assert isinstance(decide(situation(MEASURING, RESULTS, observed=unknown, measured=unknown)), Rest)
 
 
 @pytest.mark.parametrize("observed", [ended("crashed"), Lost("killed", None)])

@@ -210,6 +210,64 @@ def test_of_two_results_of_a_plan_the_correction_counts():
     assert ledger.results_for("p1").marker.version == 2
 
 
+def attempt(number, minutes, ends_in=60):
+    """The word on an attempt, so many minutes after the first; its hard end an hour later."""
+    end = NOW + timedelta(minutes=minutes + ends_in)
+    return replace(STATE, intent=Intent(number, "pod-1", "cpu", f"a{number}", end.isoformat()))
+
+
+def told(*said):
+    """A ledger of progress: each a state and the minutes since the first."""
+    return folded(
+        *(
+            replace(marked(n, "progress", n, state.to_payload()), created_at=NOW + timedelta(minutes=minutes))
+            for n, (state, minutes) in enumerate(said, 1)
+        )
+    )
+
+
+CLOSED = replace(STATE, stage="approved", intent=None)
+
+
+def test_an_attempt_has_taken_the_time_from_its_intent_to_the_word_that_closed_it():
+    first, second = attempt(1, 0), attempt(2, 30)
+    both = told((first, 0), (first, 1), (CLOSED, 20), (second, 30), (CLOSED, 35))
+    assert both.spent_s("p1") == (20 + 5) * 60
+    assert both.spent_s("p2") == 0
+
+
+def test_an_attempt_under_way_has_taken_nothing_yet():
+    assert told((attempt(1, 0), 0), (CLOSED, 20), (attempt(2, 30), 30)).spent_s("p1") == 20 * 60
+
+
+def test_an_attempt_that_was_closed_by_the_next_one_ends_there():
+    assert told((attempt(1, 0), 0), (attempt(2, 30), 10), (CLOSED, 15)).spent_s("p1") == 15 * 60
+
+
+def test_an_attempt_that_nobody_closed_in_time_has_ended_at_its_hard_end():
+    assert told((attempt(1, 0), 0), (CLOSED, 600)).spent_s("p1") == 60 * 60
+
+
+def test_attempts_at_another_plan_are_not_this_ones():
+    other = replace(attempt(1, 0), plan="p0")
+    assert told((other, 0), (attempt(2, 30), 10), (CLOSED, 15)).spent_s("p1") == 5 * 60
+
+
+def results(number, **payload):
+    return marked(number, "results", 1, {"schema": 1, "plan": "p1", **payload})
+
+
+def test_results_name_the_job_that_they_were_read_from():
+    ledger = folded(marked(1), results(2, job="a9"))
+    assert ledger.job_of(ledger.newest("results")) == "a9"
+
+
+def test_results_of_an_older_agent_were_read_from_the_job_that_was_under_way():
+    later = replace(STATE, intent=replace(INTENT, job="a3"))
+    ledger = folded(marked(1), results(2), marked(3, "progress", 2, later.to_payload()))
+    assert ledger.job_of(ledger.newest("results")) == INTENT.job
+
+
 def test_a_cancelled_wording_is_cancelled_and_a_new_one_is_not():
     ledger = folded(marked(1, "note", 1, {"schema": 1, "command": "cancel", "body": "b1"}))
     assert ledger.is_cancelled("b1")

@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.gather import Bench, Desk, digest_of_text
+from agent.gather import Bench, Desk, digest_of_text, request_of
 from agent.ledger import Intent, State
 from agent.loop import WAITING_EVERY, Loop
 from agent.marker import Key, Marker, Place, parse, render
 from agent.operator import Operator
+from agent.planning import plan_for
 from agent.task import Task, parse_task
 from agent.tracker import TrackerError
+from agent.tracker_source import TrackerSource
+from tests.agent.made_job import made_plan, write_job
 from tests.fakes.machine import FakeMachine
 from tests.fakes.tracker import FakeTracker
 
@@ -470,6 +473,58 @@ def test_what_a_job_does_is_said_when_it_changes_and_not_at_every_poll(world):
         f"#{number}: 0 of 6 runs done, sleep replicate 1/3, baseline",
         f"#{number}: 1 of 6 runs done, sleep replicate 1/3, faster",
     ]
+
+
+# Killed between results and verdict.
+
+
+def half_judged(world) -> tuple[int, str]:
+    """Results stand, read from a job in the workspace; then it was closed, stopped, and opened again."""
+    world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("sleep", "sft"))
+    body = BODY.format(recipes="sft", hours=0.5) + "\n### Replicates\n\n3\n"
+    plan = plan_for(request_of(parse_task(body)), TrackerSource(world.tracker, ())).plan
+    number, name = begun(world, body)
+    write_job(world.jobs / name, plan)
+    world.machine.has_ended(name)
+    say(world, number, "results", 1, {"schema": 1, "plan": plan.hash, "gpu_hours": 0.5})
+    world.tracker.close_issue(number)
+    world.settle()
+    assert world.stages(number)[-1] == "stopped"
+    return number, name
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "of an older agent"])
+def test_results_without_their_verdict_get_it_when_the_issue_is_opened_again(world, is_named):
+    number, name = half_judged(world)
+    if is_named:
+        [results] = [one for one in world.tracker.comments(number) if "epm:results" in one.body]
+        plan = parse(results.body, Place(42, number), [KEY]).payload["plan"]
+        named = Marker("results", 1, "## text", {"schema": 1, "plan": plan, "job": name})
+        world.tracker.edit_comment(results.id, render(named, Place(42, number), KEY))
+    world.tracker.reopen_issue(number)
+    world.settle()
+    assert world.markers(number)[-1] == "verdict v1"
+    assert list(world.machine.jobs) == [name]
+    assert world.reads_of_a_tick() == ["tagged"]
+
+
+def test_runs_of_another_plan_are_never_judged(world):
+    number, name = half_judged(world)
+    write_job(world.jobs / name, made_plan(replicates=1))
+    world.tracker.reopen_issue(number)
+    for _ in range(3):
+        world.loop.tick()
+    assert "verdict v1" not in world.markers(number)
+    assert f"#{number}: job {name} has measured plan" in world.said[-1]
+
+
+def test_results_whose_job_is_gone_are_measured_again_when_the_issue_is_opened_again(world):
+    number, name = half_judged(world)
+    del world.machine.jobs[name]
+    world.tracker.reopen_issue(number)
+    world.settle()
+    assert world.stages(number)[-1] == "running"
+    assert [job.rpartition("-")[2] for job in world.machine.jobs] == ["a2"]
 
 
 # Jobs that an earlier agent has left.

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.bodies import results_payload, results_text
 from agent.errors import TaskError
+from agent.marker import Key, Marker, Place, render
+from agent.result import result_of
 from agent.verify import MOST_LINES, differences
 from bench.worker.files import sha256_of
-from tests.agent.made_job import made_raw, store_result, write_job
+from tests.agent.made_job import events_of, made_raw, store_result, write_job
+from tests.bench.raw_run import lines_of, owner_record
 from tests.bench.test_spoiled import CROWDED
 
 RUN = "runs/sft/1/optimized"
@@ -104,6 +108,22 @@ def test_a_digest_changed_along_with_its_file_still_shows(job):
 def test_a_digit_in_what_the_machine_is_is_named(job):
     change(job / "host.json", '"cores": 2', '"cores": 4')
     assert differences(job) == ["result.json: host.cores is 2, the runs give 4"]
+
+
+def test_a_comment_is_held_against_the_runs_of_the_job_that_it_names(tmp_path):
+    """Two attempts at one plan: what was said of the first is not what the second gives."""
+    jobs = [store_result(write_job(tmp_path / "jobs" / name)) for name in ("a1", "a2")]
+    again = made_raw("optimized", 1, events=lines_of(events_of(1.5, 1)), owner=owner_record(end=19.5))
+    again.write(jobs[1] / RUN)
+    store_result(jobs[1])
+    first = result_of(jobs[0])
+    marker = Marker("results", 1, results_text(first, 1.0, 0.5), results_payload(first, 1.0, 0.5))
+    body = render(marker, Place(42, 7), Key("0123abcd", b"k" * 32))
+    comments = {"issue": {"body": ""}, "comments": [{"body": body}]}
+    (tmp_path / "issue.json").write_text(json.dumps(comments))
+    assert differences(tmp_path) == []
+    shutil.rmtree(jobs[0])
+    assert differences(tmp_path) == ["issue.json: results v1: no stored runs of its job"]
 
 
 def test_missing_events_are_named(job):
