@@ -20,6 +20,7 @@ from agent.situation import (
     Action,
     Enough,
     Fail,
+    Fold,
     Free,
     Intend,
     Launch,
@@ -199,6 +200,13 @@ def _understood(now: Situation) -> Action:
     return Progress(state, planned=now.planned)
 
 
+def _superseded(now: Situation) -> Action | None:
+    """Once in the life of an agent: not every tracker tells what is folded already."""
+    if now.verdict is None or now.is_folded or not now.ledger.superseded:
+        return None
+    return Fold(now.verdict, now.ledger.superseded)
+
+
 def _judged(now: Situation) -> Action | None:
     return Rest("the task has its verdict") if now.has_verdict else None
 
@@ -316,6 +324,7 @@ ROWS: tuple[Row, ...] = (
     ("another agent holds it", _held),
     ("nobody wants it any more", _unwanted),
     ("a marker of ours does not hold", _broken),
+    ("its verdict supersedes what was said before", _superseded),
     ("the text is new", _edited),
     ("it has its verdict", _judged),
     ("wanted again", _wanted_again),

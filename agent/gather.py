@@ -58,6 +58,7 @@ class Desk:
     repository_id: int
     agent: str  # who works here: host and workspace, the same after a restart
     early: Early = field(default_factory=Early)
+    folded: set[int] = field(default_factory=set)  # comments of verdicts behind which it was folded up
 
     def place(self, number: int) -> Place:
         return Place(self.repository_id, number)
@@ -76,7 +77,8 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
         return replace(found, jobs=jobs)
     # Each read may make the next one needless: a plan costs many requests, the slot none.
     asked = parse_task(issue.body)
-    found = replace(found, asked=asked, gpu_hours=budget_of(asked, desk.operator))
+    is_folded = found.verdict is not None and found.verdict.comment.id in desk.folded
+    found = replace(found, asked=asked, gpu_hours=budget_of(asked, desk.operator), is_folded=is_folded)
     if "job" in needs(found):
         found = _with_job(desk, found)
     if "results" in needs(found):

@@ -165,6 +165,7 @@ def comment(data: Any) -> Comment:
         body=_text(data["body"] or ""),
         created_at=_moment(data["created_at"]),
         updated_at=_moment(data["updated_at"]),
+        is_minimised=bool(data.get("minimized")),  # older servers do not tell
     )
 
 

@@ -100,6 +100,12 @@ class Ledger:
         return max((version for found, version in self.said if found == kind), default=0) + 1
 
     @property
+    def superseded(self) -> tuple[Comment, ...]:
+        """What a verdict leaves without a reader, and nobody has minimised yet."""
+        old = (*(said.comment for said in self.all_of("progress")), *self.doubles)
+        return tuple(comment for comment in old if not comment.is_minimised)
+
+    @property
     def last_word(self) -> datetime | None:
         newest = self.newest("progress")
         return newest.comment.updated_at if newest else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from agent.situation import (
     Action,
     Enough,
     Fail,
+    Fold,
     Free,
     Intend,
     Launch,
@@ -97,7 +98,8 @@ def perform(  # noqa: PLR0912 - one case for each action
             say(f"verdict {result.judgement.verdict.outcome}")
             text = bodies.verdict_text(result, _task_of(found))
             _post(desk, number, found, "verdict", text, bodies.verdict_payload(result))
-            _fold_superseded(desk, found)
+        case Fold():
+            _fold(desk, action)
         case Fail(state=state, why=why):
             say(f"failed: {why}")
             _fail(desk, number, found, state, why)
@@ -253,10 +255,9 @@ def _result(desk: Desk, name: str, plan: str) -> Result:
     return result
 
 
-def _fold_superseded(desk: Desk, found: Situation) -> None:
-    """Minimise what the verdict supersedes; a tracker that cannot is no reason to fail."""
-    ledger = found.ledger
-    old: Sequence[Any] = [said.comment for said in ledger.all_of("progress")]
-    for comment in (*old, *ledger.doubles):
+def _fold(desk: Desk, action: Fold) -> None:
+    """A tracker that cannot minimise is no reason to fail."""
+    for comment in action.comments:
         with contextlib.suppress(TrackerError):
             desk.tracker.minimise(comment)
+    desk.folded.add(action.verdict.comment.id)

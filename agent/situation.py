@@ -14,7 +14,7 @@ from pods.job import Observation
 from agent.ledger import Intent, Ledger, Said, Stage, State
 from agent.planning import Planned
 from agent.task import Problems, Task
-from agent.tracker import Gone, Issue
+from agent.tracker import Comment, Gone, Issue
 
 UNDER_WAY: tuple[Stage, ...] = ("approved", "intent", "running")
 
@@ -61,6 +61,7 @@ class Situation:
     agent: str = ""
     gpu_hours: float = 1.0  # what the task may spend, all attempts together
     error: str = ""  # why the worker could not work the plan off
+    is_folded: bool = False  # this agent has tried to fold what the verdict supersedes
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
 
     @property
@@ -68,9 +69,13 @@ class Situation:
         return self.ledger.state
 
     @property
+    def verdict(self) -> Said | None:
+        """Of the plan that the state tells of."""
+        return self.ledger.verdict_for(self.state.plan) if self.state and self.state.plan else None
+
+    @property
     def has_verdict(self) -> bool:
-        state = self.state
-        return state is not None and bool(state.plan) and self.ledger.verdict_for(state.plan) is not None
+        return self.verdict is not None
 
     @property
     def unjudged(self) -> Said | None:
@@ -214,6 +219,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """Minimise what the verdict supersedes."""
+
+    verdict: Said
+    comments: tuple[Comment, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """Post that no attempt came to a result."""
 
@@ -221,7 +234,7 @@ class Fail:
     why: str
 
 
-def told(action: Action) -> str:
+def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
     """What an action would do, in words."""
     match action:
         case Rest(why):
@@ -246,6 +259,8 @@ def told(action: Action) -> str:
             return f"judge the runs of {intent.job} and post the results"
         case Verdict(_, job):
             return f"post the verdict of {job}"
+        case Fold(_, comments):
+            return f"fold {len(comments)} comments that the verdict supersedes"
         case Fail(_, why):
             return f"post that no attempt came to a result: {why}"
 
@@ -261,4 +276,18 @@ def news(found: Situation, action: Action) -> str:
             return ""
 
 
-Action = Rest | Park | Progress | Intend | Launch | Stop | Free | Refresh | Enough | Results | Verdict | Fail
+Action = (
+    Rest
+    | Park
+    | Progress
+    | Intend
+    | Launch
+    | Stop
+    | Free
+    | Refresh
+    | Enough
+    | Results
+    | Verdict
+    | Fold
+    | Fail
+)

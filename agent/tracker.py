@@ -43,7 +43,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """`node_id` is what minimising asks for."""
+    """`node_id` is what minimising asks for; `is_minimised` is false too where the tracker does not tell."""
 
     id: int
     node_id: str
@@ -51,6 +51,7 @@ class Comment:
     body: str
     created_at: datetime
     updated_at: datetime
+    is_minimised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from agent.situation import (
     Approval,
     Enough,
     Fail,
+    Fold,
     Free,
     Intend,
     Launch,
@@ -152,7 +153,9 @@ def test_a_job_that_finished_gives_results_then_the_verdict_then_rest():
     judged = situation(MEASURING, RESULTS, observed=ended(), measured=ended())
     assert decide(judged) == Verdict(MEASURING, "job-a1")
     verdict = said("verdict", 1, {"plan": PLAN})
-    assert isinstance(decide(situation(MEASURING, RESULTS, verdict, observed=ended())), Rest)
+    told = situation(MEASURING, RESULTS, verdict, observed=ended())
+    assert decide(told) == Fold(verdict, (told.ledger.newest("progress").comment,))
+    assert isinstance(decide(replace(told, is_folded=True)), Rest)
 
 
 @pytest.mark.parametrize("stage", ["approved", "intent", "running"])
@@ -272,7 +275,7 @@ VERDICT = said("verdict", 1, {"plan": PLAN})
 
 @pytest.mark.parametrize("stage", ["running", "done", "stopped"])
 def test_an_edit_of_wording_behind_the_verdict_changes_nothing(stage):
-    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2")
+    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2", is_folded=True)
     assert needs(edited) == frozenset()
     assert isinstance(decide(replace(edited, planned=None, approval=None)), Rest)
 
@@ -280,7 +283,7 @@ def test_an_edit_of_wording_behind_the_verdict_changes_nothing(stage):
 @pytest.mark.parametrize("stage", ["running", "done"])
 def test_another_task_behind_the_verdict_is_understood_without_stopping_anything(stage):
     other = {"asked": replace(TASK, optimized="other"), "planned": Planned(made_plan(replicates=5))}
-    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2", **other)
+    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2", is_folded=True, **other)
     assert needs(edited) == {"plan", "approval"}
     assert decide(edited).state.stage == "approved"
 

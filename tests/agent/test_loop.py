@@ -475,6 +475,56 @@ def test_what_a_job_does_is_said_when_it_changes_and_not_at_every_poll(world):
     ]
 
 
+# What a verdict supersedes.
+
+
+def folded(world) -> list[int]:
+    return [write.on for write in world.tracker.writes if write.kind == "minimise"]
+
+
+def test_what_the_verdict_supersedes_is_folded_once(world):
+    number = measured(world)
+    world.settle()
+    progress, *_ = world.tracker.comments(number)
+    assert folded(world) == [progress.id]
+    world.loop = world.started()
+    world.settle()
+    assert folded(world) == [progress.id]
+
+
+def test_an_agent_that_was_killed_before_it_folded_does_so_when_it_starts_anew(world):
+    """Between the verdict and the first fold, and between two of them."""
+    number = world.file(CHEAP)
+    left(world, number)
+    left(world, number, version=2)
+    say(world, number, "verdict", 1, {"schema": 1, "plan": "p1"})
+    first, second, _ = world.tracker.comments(number)
+    world.tracker.minimise(first)
+    world.settle()
+    assert folded(world) == [first.id, second.id]
+
+
+@pytest.mark.parametrize("trouble", ["silent", "refused"])
+def test_a_tracker_that_does_not_tell_what_is_folded_is_asked_once_in_the_life_of_an_agent(world, trouble):
+    world.tracker.tells_minimised = False
+    number = measured(world)
+    if trouble == "refused":
+        world.tracker.unsure_next("minimise", stored=False)
+    world.settle()
+    world.tracker.comment("ada", "thank you", number)
+    world.settle()
+    assert len(folded(world)) == 1
+
+
+def test_a_second_verdict_has_its_own_progress_folded(world):
+    number = measured(world)
+    world.settle()
+    left(world, number, version=2, plan="p2")
+    say(world, number, "verdict", 2, {"schema": 1, "plan": "p2"})
+    world.settle()
+    assert len(folded(world)) == 2
+
+
 # Killed between results and verdict.
 
 

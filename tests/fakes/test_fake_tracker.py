@@ -288,8 +288,10 @@ def test_an_edit_changes_the_body_and_the_time_and_nothing_else(tracker, world):
 def test_a_minimised_comment_keeps_its_text(tracker, world):
     number = world.file_issue("ada", "a")
     posted = tracker.post(number, "one")
+    assert not posted.is_minimised
     tracker.minimise(posted)
-    assert bodies(tracker, number) == ["one"]
+    [found] = tracker.comments(number)
+    assert (found.body, found.is_minimised) == ("one", True)
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "lost"])

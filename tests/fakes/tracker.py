@@ -43,6 +43,7 @@ class FakeTracker:
         self.reads: list[str] = []
         self.minimised: set[int] = set()
         self.labels: dict[str, tuple[str, str]] = {}
+        self.tells_minimised = True  # older servers do not
         self.is_closed = False
         self.branches: dict[str, str] = {}
         self.tags: dict[str, str] = {}
@@ -184,7 +185,8 @@ class FakeTracker:
     def comments(self, number: int) -> Sequence[Comment]:
         self._read("comments")
         self._there(number)
-        return [comment for on, comment in self._comments.values() if on == number]
+        found = [comment for on, comment in self._comments.values() if on == number]
+        return [replace(one, is_minimised=self.tells_minimised and one.id in self.minimised) for one in found]
 
     def post(self, number: int, body: str) -> Comment:
         self._there(number)
