@@ -186,7 +186,8 @@ def _understood(now: Situation) -> Action:
         return Progress(fresh, problems=now.asked)
     assert isinstance(now.asked, Task), "the task is read before it is decided on"
     if isinstance(now.planned, Refused):
-        return Progress(replace(fresh, task=now.asked.digest, note=now.planned.why))
+        refused = replace(fresh, task=now.asked.digest, note=now.planned.why)
+        return Progress(refused, problems=Problems((now.planned.problem,)))
     assert isinstance(now.planned, Planned), "a task that was understood has a plan"
     plan = now.planned.plan
     state = replace(fresh, task=now.asked.digest, plan=plan.hash, stage="waiting")

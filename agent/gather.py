@@ -25,9 +25,10 @@ from agent.forecast import forecast_lines
 from agent.ledger import Intent, fold
 from agent.marker import Key, Place
 from agent.operator import Operator
-from agent.planning import Planned, Request, plan_for
+from agent.planning import Planned, plan_for
+from agent.requested import problem_of, request_of
 from agent.situation import Approval, Refused, Situation
-from agent.task import Problem, Problems, Task, parse_task
+from agent.task import Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
 
@@ -156,8 +157,8 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
     try:
         planned = plan_for(request_of(found.asked), TrackerSource(desk.tracker, desk.operator.branches))
     except TaskError as error:
-        problem = Problem(field="task", what=str(error), example="paceline.toml lists recipes and parameters")
-        return replace(found, planned=Refused(problem.what))
+        body = found.issue.body if isinstance(found.issue, Issue) else ""
+        return replace(found, planned=Refused(problem_of(error, body)))
     return replace(found, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
 
 
@@ -169,25 +170,6 @@ def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
     except PodError:
         return ()
     return forecast_lines(plan, known)
-
-
-def request_of(task: Task) -> Request:
-    """The plan's request in the words of the command line."""
-    arms = [
-        ",".join([f"{arm.name}={arm.revision}", *(f"{key}={value}" for key, value in arm.params.items())])
-        for arm in task.arms
-    ]
-    return Request(
-        recipes=task.recipes,
-        baseline=task.baseline,
-        optimized=task.optimized,
-        arms=arms,
-        replicates=task.replicates,
-        requires=task.criteria,
-        loss_band=task.loss_band,
-        protected=task.protected,
-        task=task.digest,
-    )
 
 
 def _approval(

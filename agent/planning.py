@@ -6,12 +6,13 @@ not of the parameter's type.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, cast, get_args
+from typing import Literal, Protocol, cast, get_args
 
 from bench.attribute import attribution_arms
 from bench.metrics import near_miss
@@ -39,6 +40,7 @@ from agent.task_criteria import resolved
 
 OPTIMIZED = "optimized"
 MOST_REPLICATES = 100
+MOST_SHOWN = 5
 TEXT_VALUE = re.compile(r"[A-Za-z0-9._/+=@,][A-Za-z0-9 ._/:+=@,-]{0,199}")
 
 
@@ -75,6 +77,24 @@ class Request:
     task: str = ""  # digest of the issue's task; for a command line, of what was asked
 
 
+Part = Literal["recipes", "baseline", "optimized", "arms", "replicates", "requires"]
+
+
+class RequestError(TaskError):
+    """A part of a request that nothing can be planned from.
+
+    `item` is the value as it was asked for, `what` is said without the words of the command line, for who
+    asked elsewhere; `lead` are these, where the text begins with them. `example` is right, "" where any is.
+    """
+
+    def __init__(self, part: Part, item: str, what: str, *, lead: str = "", example: str = "") -> None:
+        super().__init__(lead + what)
+        self.part = part
+        self.item = item
+        self.what = what
+        self.example = example
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, and the bytes of the held-out rows that its digests stand for, by recipe."""
@@ -84,13 +104,15 @@ class Planned:
 
 
 def plan_for(request: Request, repository: Source) -> Planned:
-    """Raises TaskError."""
+    """Raises TaskError; RequestError where it is a part of the request that cannot be had."""
     known = parse_recipes(_config_of(repository), CONFIG)
     recipes, eval_rows = _recipes(request.recipes, known, repository, request.protected)
     arms = _arms(request, recipes, repository)
     check_number(arms)
     if request.replicates is not None and not 1 <= request.replicates <= MOST_REPLICATES:
-        raise TaskError(f"--replicates {request.replicates}: from 1 to {MOST_REPLICATES}")
+        number = str(request.replicates)
+        lead = f"--replicates {number}: "
+        raise RequestError("replicates", number, f"from 1 to {MOST_REPLICATES}", lead=lead)
     plan = Plan(
         repo=repository.name,
         task=request.task or digest_of({"recipes": [*request.recipes], "require": [*request.requires]}),
@@ -136,7 +158,8 @@ def _recipes(
     recipes, eval_rows = [], {}
     for name in dict.fromkeys(names):
         if name not in known:
-            raise TaskError(f"unknown recipe {name!r}{near_miss(name, known)}")
+            what = f"unknown recipe {name!r}{near_miss(name, known)}"
+            raise RequestError("recipes", name, what, example=", ".join(list(known)[:MOST_SHOWN]))
         recipe = known[name]
         if recipe.eval is not None:
             eval_rows[name] = repository.bytes_of(recipe.eval)
@@ -152,15 +175,30 @@ def _arms(request: Request, recipes: Sequence[Recipe], repository: Source) -> tu
     for text in request.arms:
         name, revision, values = _split(text)
         if name == BEFORE:
-            raise TaskError(f"--arm {text!r}: {BEFORE!r} is the name of a run of our own")
+            raise _arm_error(text, f"{BEFORE!r} is the name of a run of our own")
         if name in {arm.name for arm in arms}:
-            raise TaskError(f"--arm {text!r}: there is an arm {name!r} already")
-        commit = repository.commit_of(given.get(revision, revision))
-        arms.append(Arm(name, commit, {key: _typed(key, value, recipes) for key, value in values.items()}))
+            raise _arm_error(text, f"there is an arm {name!r} already")
+        with _about("arms", text):
+            commit = repository.commit_of(given.get(revision, revision))
+            typed = {key: _typed(key, value, recipes) for key, value in values.items()}
+        arms.append(Arm(name, commit, typed))
     if request.sweep_on not in given:
         raise TaskError(f"--sweep-on {request.sweep_on!r}: {BASELINE} or {OPTIMIZED}")
     on = next(arm for arm in arms if arm.name == request.sweep_on)
     return (*arms, *swept_arms(sweeps_of(request.sweeps, recipes, _typed), on, arms, recipes))
+
+
+@contextlib.contextmanager
+def _about(part: Part, item: str) -> Iterator[None]:
+    """What cannot be had in here was asked for by that part."""
+    try:
+        yield
+    except TaskError as error:
+        raise RequestError(part, item, str(error)) from None
+
+
+def _arm_error(text: str, what: str) -> RequestError:
+    return RequestError("arms", text, what, lead=f"--arm {text!r}: ")
 
 
 def _first_arms(request: Request, repository: Source) -> tuple[Arm, ...]:
@@ -168,7 +206,10 @@ def _first_arms(request: Request, repository: Source) -> tuple[Arm, ...]:
 
     Every commit is asked for, reverted ones too: the source says what may be measured.
     """
-    baseline, tip = repository.commit_of(request.baseline), repository.commit_of(request.optimized)
+    with _about("baseline", request.baseline):
+        baseline = repository.commit_of(request.baseline)
+    with _about("optimized", request.optimized):
+        tip = repository.commit_of(request.optimized)
     if not request.changes:
         return Arm(BASELINE, baseline), Arm(OPTIMIZED, tip)
     commits = [one for change in request.changes for one in change.commits]
@@ -182,14 +223,14 @@ def _split(text: str) -> tuple[str, str, dict[str, str]]:
     head, *pairs = text.split(",")
     name, equals, revision = head.partition("=")
     if not equals or not revision:
-        raise TaskError(f"--arm {text!r} is not {form}")
+        raise _arm_error(text, f"is not {form}")
     if not NAME.fullmatch(name):
-        raise TaskError(f"--arm {text!r}: an arm's name is letters, digits and + . _ -, at most 40")
+        raise _arm_error(text, "an arm's name is letters, digits and + . _ -, at most 40")
     values = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key or key in values:
-            raise TaskError(f"--arm {text!r}: {pair!r} is not one key=value; the form is {form}")
+            raise _arm_error(text, f"{pair!r} is not one key=value; the form is {form}")
         values[key] = value
     return name, revision, values
 
@@ -239,10 +280,11 @@ def _type(default: Value) -> str:
 def _with_criteria(plan: Plan, texts: Sequence[str]) -> Plan:
     recipes, arms = [recipe.name for recipe in plan.recipes], [arm.name for arm in plan.arms]
     spelled = resolved(texts, {recipe.name: recipe.primary for recipe in plan.recipes})
-    try:
-        criteria = tuple(parse_criterion(text, recipes=recipes, arms=arms) for text in spelled)
-        full = replace(plan, criteria=criteria)
-        check_arms(full)
-    except CriterionError as error:
-        raise TaskError(f"--require: {error}") from None
-    return full
+    criteria = []
+    for asked, text in zip(texts, spelled, strict=True):
+        try:
+            criteria.append(parse_criterion(text, recipes=recipes, arms=arms))
+            check_arms(replace(plan, criteria=(criteria[-1],)))
+        except CriterionError as error:
+            raise RequestError("requires", asked, str(error), lead="--require: ") from None
+    return replace(plan, criteria=tuple(criteria))

@@ -13,7 +13,7 @@ from pods.job import Observation
 
 from agent.ledger import Intent, Ledger, Said, Stage, State
 from agent.planning import Planned
-from agent.task import Problems, Task
+from agent.task import Problem, Problems, Task
 from agent.tracker import Comment, Gone, Issue
 
 UNDER_WAY: tuple[Stage, ...] = ("approved", "intent", "running")
@@ -21,9 +21,13 @@ UNDER_WAY: tuple[Stage, ...] = ("approved", "intent", "running")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A task that cannot become a plan: one line why."""
+    """A task that cannot become a plan: what its author can mend, in the words of the issue form."""
 
-    why: str
+    problem: Problem
+
+    @property
+    def why(self) -> str:
+        return f"{self.problem.field}: {self.problem.what}"
 
 
 @dataclass(frozen=True, slots=True)

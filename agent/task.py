@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from agent.config import NAME, PARAMETER
 from agent.task_criteria import OPTIMIZED, criterion_of
 from agent.task_form import BODY_LIMIT, CHANGES_HEADER, EXAMPLES, Form, Problem, Unread, is_hidden, quoted
 
-__all__ = ["AskedArm", "AskedChange", "Problem", "Problems", "Task", "parse_task"]
+__all__ = ["AskedArm", "AskedChange", "Problem", "Problems", "Task", "line_of", "parse_task"]
 
 KINDS = ("infra",)
 MOST_ARMS, MOST_RECIPES, MOST_REPLICATES = 20, 20, 100
@@ -142,6 +142,21 @@ def parse_task(body: str) -> Task | Problems:
         unchanged=tuple(line for line in unchanged if not _PROTECTED.fullmatch(line)),
         context=_context(form),
     )
+
+
+def line_of(body: str, label: str, value: str) -> int | None:
+    """The line of a body that gives a field this value of its Task, in the Task's spelling; None where it
+    cannot be told."""
+    task = parse_task(body)
+    if not isinstance(task, Task):
+        return None
+    judged = [BASELINE, OPTIMIZED, *(arm.name for arm in task.arms)]
+    several: Mapping[str, Callable[[str], bool]] = {
+        "Recipes": lambda text: value in _names(text),
+        "Extra arms": lambda text: _arm(text).text == value,
+        "Success criteria": lambda text: criterion_of(text, task.recipes, judged) == value,
+    }
+    return Form(body).line_where(label, several.get(label, lambda _: True))
 
 
 def _problems(found: Sequence[Problem]) -> Problems:

@@ -8,6 +8,7 @@ what stands under an unknown heading is nobody's value. Pure.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import unicodedata
@@ -141,6 +142,14 @@ class Form:
 
         values = [self._read(label, line, row) for line in lines[2:] if any(cells_of(line.text))]
         return tuple(value for value in values if value is not None)
+
+    def line_where(self, label: str, is_so: Callable[[str], bool]) -> int | None:
+        """The number of the first line of a field whose value is so; `is_so` may raise Unread for no."""
+        for line in self._lines(label):
+            with contextlib.suppress(Unread):
+                if is_so(_checked(_without_bullet(line).text)):
+                    return line.number
+        return None
 
     def _lines(self, label: str) -> tuple[Line, ...]:
         section = self.sections.get(label)

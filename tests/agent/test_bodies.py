@@ -56,7 +56,10 @@ ASK = f"the plan may spend 5 GPU-hours, the standing budget covers 1: comment `/
 
 PROGRESS = {
     "blocked": Progress(State("blocked", "b" * 16), problems=PROBLEMS),
-    "refused": Progress(replace(STATE, stage="blocked", plan="", note="no commit 'x' in acme/target")),
+    "refused": Progress(
+        replace(STATE, stage="blocked", plan="", note="Baseline commit: no commit 'x' in acme/target"),
+        problems=Problems((Problem("Baseline commit", "no commit 'x' in acme/target", "656703d", 5),)),
+    ),
     "waiting": Progress(replace(STATE, stage="waiting", approved_by="", note=ASK), planned=Planned(PLAN)),
     "approved": Progress(STATE, planned=Planned(PLAN)),
     "again": Progress(replace(STATE, closed=2, note="the job was lost: no heartbeat"), planned=Planned(PLAN)),

@@ -95,8 +95,11 @@ def test_a_body_with_problems_is_asked_about_once():
 
 
 def test_a_task_without_a_plan_is_blocked_with_its_reason():
-    action = decide(situation(planned=Refused("no commit 'x'")))
-    assert (action.state.stage, action.state.note) == ("blocked", "no commit 'x'")
+    problem = Problem("Baseline commit", "no commit 'x'", "656703d", 5)
+    for state in (None, STATE, replace(STATE, stage="waiting"), replace(STATE, stage="stopped")):
+        action = decide(situation(state, planned=Refused(problem)))
+        assert (action.state.stage, action.state.note) == ("blocked", "Baseline commit: no commit 'x'")
+        assert action.problems == Problems((problem,))
 
 
 def test_waiting_rests_until_somebody_approves():

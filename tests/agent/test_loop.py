@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.gather import Bench, Desk, digest_of_text, request_of
+from agent.gather import Bench, Desk, digest_of_text
 from agent.ledger import Intent, State
 from agent.loop import WAITING_EVERY, Loop
 from agent.marker import Key, Marker, Place, parse, render
 from agent.operator import Operator
 from agent.planning import plan_for
+from agent.requested import request_of
 from agent.task import Task, parse_task
 from agent.tracker import TrackerError
 from agent.tracker_source import TrackerSource

@@ -366,11 +366,11 @@ def test_problems_are_asked_about_once_with_line_and_example_until_the_text_is_m
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"baseline": "f" * 40}, "no commit"),
-        ({"optimized": "no-such-branch"}, "no commit"),
+        ({"baseline": "f" * 40}, "Baseline commit (line 7): no commit"),
+        ({"optimized": "no-such-branch"}, "Optimized commit (line 11): no commit"),
         (
             {"arms": "slow = baseline, secondz=1"},
-            "no recipe has a parameter 'secondz' (did you mean 'seconds'?)",
+            "Extra arms (line 20): no recipe has a parameter 'secondz' (did you mean 'seconds'?)",
         ),
     ],
 )
