@@ -15,10 +15,13 @@ from pods.shell_local import LocalShell
 from agent.errors import TaskError
 from agent.here import look_around
 from agent.operator import Operator, read_operator
-from agent.tracker import TrackerError
+from agent.tracker import Tracker, TrackerError
 
 LEAST_FREE_GIB = 10
 GIB = 1 << 30
+PERMISSIONS = "Issues: read and write, Contents: read"
+ENOUGH_SCOPES = {"repo", "public_repo"}
+"""Which of them a private repository needs is told by the tracker: without the first it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def diagnoses(config: Path) -> Iterator[Diagnosis]:
         return
     yield Diagnosis("configuration", True, str(config))
     yield _checked("key", lambda: _key(operator))
-    yield _checked("tracker", lambda: _tracker(operator))
+    yield from _of_tracker(operator)
 
 
 def _checked(what: str, check: Callable[[], str]) -> Diagnosis:
@@ -85,16 +88,38 @@ def _key(operator: Operator) -> str:
     return f"{path} ({', '.join(key.id for key in load_keys(path))})"
 
 
-def _tracker(operator: Operator) -> str:
+def _of_tracker(operator: Operator) -> Iterator[Diagnosis]:
     from agent.tracker_github import GithubTracker
 
-    tracker = GithubTracker(base_url=operator.url, token=operator.token, repository=operator.repository)
     try:
-        me = tracker.me()
-        role = tracker.role(me)
-        tracker.tagged(operator.label)
+        tracker = GithubTracker(base_url=operator.url, token=operator.token, repository=operator.repository)
+    except TrackerError as error:
+        yield Diagnosis("tracker", False, str(error))
+        return
+    try:
+        yield _checked("tracker", lambda: _tracker(tracker, operator))
+        yield _checked("token", lambda: token_told(tracker))
     finally:
         tracker.close()
+
+
+def token_told(tracker: Tracker) -> str:
+    """What kind of token it is, with what it may do as far as that can be read. Raises TaskError."""
+    scopes = tracker.scopes()
+    if scopes is None:
+        return f"fine-grained or an app's: what it may do cannot be read; it needs {PERMISSIONS}"
+    told = ", ".join(sorted(scopes)) or "none"
+    if not scopes & ENOUGH_SCOPES:
+        raise TaskError(
+            f"classic, of scopes: {told}; give it repo, or public_repo where the repository is public"
+        )
+    return f"classic, of scopes: {told}"
+
+
+def _tracker(tracker: Tracker, operator: Operator) -> str:
+    me = tracker.me()
+    role = tracker.role(me)
+    tracker.tagged(operator.label)
     if role not in ("admin", "maintain", "write", "triage"):
         raise TaskError(
             f"{me.login} has {role or 'no readable role'} in {operator.repository}; give it triage or write"

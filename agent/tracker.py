@@ -81,6 +81,10 @@ class Tracker(Protocol):
 
     def me(self) -> User: ...
 
+    def scopes(self) -> frozenset[str] | None:
+        """Those of the token; None for a kind of token whose permissions cannot be read."""
+        ...
+
     def clone_url(self) -> str: ...
 
     def page_of(self, number: int) -> str:

@@ -108,6 +108,11 @@ class GithubTracker:
             self._me = self._parsed("GET /user", reads.viewer if is_app else reads.user, answer)
         return self._me
 
+    def scopes(self) -> frozenset[str] | None:
+        """Of a classic token; the others come without this header. Of an app's, /user is refused."""
+        told = self._get("/user", accept=(200, 403)).headers.get("x-oauth-scopes")
+        return None if told is None else frozenset(told.replace(",", " ").split())
+
     def tagged(self, label: str) -> Sequence[Issue] | None:
         """Each page has its own ETag: an issue that leaves the second page does not touch the first."""
         known, pages = self._pages.get(label, []), list[_Page]()

@@ -451,6 +451,7 @@ def test_doctor_says_what_is_well_and_what_is_not(life):
     told = life.run("doctor")
     assert told.returncode == 0, told.stdout
     assert f"ok   tracker: {REPOSITORY} as bot (write)" in told.stdout
+    assert "ok   token: classic, of scopes: repo" in told.stdout
     life.config.write_text(life.config.read_text().replace("BOT_TOKEN", "NO_TOKEN"))
     told = life.run("doctor")
     assert told.returncode == 3

@@ -167,6 +167,7 @@ def test_the_repository_and_the_account_are_known(tracker, world):
     assert tracker.repository == NAME
     assert tracker.repository_id() == tracker.repository_id() > 0
     assert tracker.me() == world.person(ME)
+    assert tracker.scopes() == {"repo"}
     assert tracker.page_of(7).endswith("/acme/target/issues/7")
     assert "://" in tracker.clone_url()
     assert tracker.default_branch() == "main"

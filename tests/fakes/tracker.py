@@ -159,6 +159,10 @@ class FakeTracker:
         self._read("me")
         return self.person(ME)
 
+    def scopes(self) -> frozenset[str] | None:
+        self._read("scopes")
+        return frozenset({"repo"})
+
     def clone_url(self) -> str:
         self._read("clone_url")
         return f"https://tracker.invalid/{self._repository}.git"
