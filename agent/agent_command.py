@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 
 from agent import talk
-from agent.desk import LABELS, open_desk
+from agent.desk import open_desk
 from agent.loop import Loop, utc_now
-from agent.operator import Operator, read_operator
+from agent.operator import LABEL, Operator, read_operator
 
 
 def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
@@ -25,7 +25,7 @@ def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
         signal.signal(number, lambda *_: stop.set())
     with open_desk(operator) as desk:
         if not is_dry:
-            desk.tracker.ensure_labels([(operator.label, *LABELS[0][1:])])
+            desk.tracker.ensure_labels([(operator.label, *LABEL[1:])])
         loop = Loop(desk, utc_now, _say, is_dry=is_dry)
         if once:
             loop.tick()

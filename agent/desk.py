@@ -17,8 +17,6 @@ from agent.key import key_path, load_keys
 from agent.operator import Operator
 from agent.tracker_github import GithubTracker
 
-LABELS = (("bench", "1f6feb", "Paceline measures this claim"),)
-
 
 @contextlib.contextmanager
 def open_desk(operator: Operator) -> Iterator[Desk]:

@@ -1,8 +1,8 @@
 """`paceline init`: what a repository and its operator need before the first issue.
 
 Writes a commented `paceline.toml` and the issue form into the repository and the signing key below the user's
-configuration. Overwrites nothing, so that a second run changes nothing. Talks to no tracker: labels are made
-by the agent. Refuses a folder without a working tree of git.
+configuration. Overwrites nothing, so that a second run changes nothing. Talks to no tracker: the label is
+made by the agent. Refuses a folder without a working tree of git.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from pathlib import Path
 
 from agent.errors import TaskError
 from agent.key import VARIABLE, key_path, make_key
+from agent.operator import LABEL
 from agent.repository import CONFIG, open_repository
 
 FORM = ".github/ISSUE_TEMPLATE/infra.yml"
-LABELS = (("bench", "1d76db", "To be measured by Paceline"),)
-"""(name, six hex digits of colour, description) of the labels that the agent makes sure of."""
 
 _FILES = (
     (CONFIG, "paceline.toml", "fit it to your workloads and commit it"),
@@ -34,8 +33,7 @@ def init_here(folder: Path, environment: Mapping[str, str] = os.environ) -> list
         raise TaskError(f"{folder} is a bare repository: run `paceline init` in a clone with a working tree")
     lines = [_written(repository.root, name, source, then) for name, source, then in _FILES]
     lines.append(_key_made(key_path(environment), environment))
-    names = ", ".join(name for name, _, _ in LABELS)
-    lines.append(f"the agent makes the label: {names}")
+    lines.append(f"the agent makes the label: {LABEL[0]}")
     return lines
 
 

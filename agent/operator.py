@@ -21,6 +21,9 @@ from agent.tracker import Role
 
 CONFIG_NAME = "paceline-agent.toml"
 GITHUB = "https://api.github.com"
+LABEL = ("bench", "1d76db", "To be measured by Paceline")
+"""Name, six hex digits of colour, description of the label that the agent makes sure of; its name may be
+another one."""
 
 
 class _Table(BaseModel):
@@ -34,7 +37,7 @@ class _Tracker(_Table):
 
 
 class _Agent(_Table):
-    label: str = "bench"
+    label: str = LABEL[0]
     workspace: str = ".paceline"
     key: str | None = None
     poll_s: Annotated[float, Field(ge=0.2, le=3600)] = 30.0
@@ -61,7 +64,7 @@ class Operator:
     url: str
     token: str = field(repr=False)
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the variable's name
-    label: str = "bench"
+    label: str = LABEL[0]
     workspace: Path = Path(".paceline")
     key: Path | None = None
     poll_s: float = 30.0

@@ -9,8 +9,9 @@ import pytest
 from agent import config
 from agent.config import parse_recipes
 from agent.errors import TaskError
-from agent.init_command import FORM, LABELS, init_here
+from agent.init_command import FORM, init_here
 from agent.key import VARIABLE, key_path, load_keys
+from agent.operator import LABEL
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATE = (ROOT / "templates" / "init" / "paceline.toml").read_text(encoding="utf-8")
@@ -132,7 +133,8 @@ def test_every_key_of_the_file_of_recipes_is_documented():
         assert f"\n{key} " in DOCUMENTED or f"`{key}`" in DOCUMENTED, key
 
 
-def test_labels_are_what_a_tracker_takes():
-    for name, colour, description in LABELS:
-        assert 0 < len(name) <= 50 and len(description) <= 100
-        assert re.fullmatch(r"[0-9a-f]{6}", colour)
+def test_the_label_is_what_a_tracker_takes_and_what_the_form_asks_for():
+    name, colour, description = LABEL
+    assert 0 < len(name) <= 50 and len(description) <= 100
+    assert re.fullmatch(r"[0-9a-f]{6}", colour)
+    assert f"labels: [{name}]" in (ROOT / FORM).read_text(encoding="utf-8").splitlines()
