@@ -277,12 +277,12 @@ def _intended(now: Situation) -> Action | None:
         case Finished(exit=ended) if ended.outcome in ("finished", "timed out"):
             # Out of budget: what was measured until then is judged, and nothing is repeated.
             return Results(state, state.intent)
-        case Finished() if now.error:
-            # The commits or their environment: the same on every machine, so no attempt is owed.
-            used_up = replace(state, stage="stopped", closed=ATTEMPTS, intent=None, note=now.error)
-            return Fail(used_up, now.error)
+        case Finished() if now.error and now.error.is_final:
+            # A commit that is not there is on no machine, so no attempt is owed.
+            used_up = replace(state, stage="stopped", closed=ATTEMPTS, intent=None, note=now.error.text)
+            return Fail(used_up, now.error.text)
         case Finished(exit=ended):
-            return _closed(state, f"the job ended: {ended.outcome}")
+            return _closed(state, f"the job ended: {now.error.text if now.error else ended.outcome}")
         case Lost(why=why):
             return _closed(state, f"the job was lost: {why}")
         case Unreachable(why=why):

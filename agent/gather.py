@@ -27,7 +27,7 @@ from agent.marker import Key, Place
 from agent.operator import Operator
 from agent.planning import Planned, plan_for
 from agent.requested import problem_of, request_of
-from agent.situation import Approval, Refused, Situation
+from agent.situation import Approval, Refused, Situation, WorkerError
 from agent.task import Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
@@ -118,7 +118,7 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
     if intent.pod != shell.name:
         return replace(found, observed=Unreachable(f"pod {intent.pod} is not one of this agent's"))
     observed = job.observe(shell, desk.bench.paths(intent.job))
-    error = _error(desk, intent) if isinstance(observed, Finished) else ""
+    error = _error(desk, intent) if isinstance(observed, Finished) else None
     is_enough = isinstance(observed, Running) and desk.early.is_due(desk.bench.paths(intent.job))
     doing, left = _doing(observed)
     return replace(found, observed=observed, doing=doing, live=doing + left, error=error, is_enough=is_enough)
@@ -133,13 +133,14 @@ def _measured(desk: Desk, found: Situation) -> Observation:
     return job.observe(desk.bench.shell, desk.bench.paths(name)) if name else Absent()
 
 
-def _error(desk: Desk, intent: Intent) -> str:
-    """Why the worker could not work the plan off, "" where it could."""
+def _error(desk: Desk, intent: Intent) -> WorkerError | None:
+    """None where the worker could work the plan off. Older ones do not say whether another try could."""
     try:
         text = desk.bench.shell.get(desk.bench.paths(intent.job).runs / "error.json", 1 << 16)
-        return str(json.loads(text)["text"])[:500]
-    except (NoSuchFile, ValueError, KeyError, TypeError):
-        return ""
+        told = json.loads(text)
+        return WorkerError(str(told["text"])[:500], told.get("is_final") is True)
+    except (NoSuchFile, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _doing(observed: Observation) -> tuple[str, str]:

@@ -31,6 +31,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerError:
+    """Why the worker could not work the plan off; `is_final` where it could not on any machine."""
+
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """Who approved the plan, in words that stand on the issue; or why nobody has."""
 
@@ -64,7 +72,7 @@ class Situation:
     forecast: tuple[str, ...] = ()  # what the plan's runs should take and show on this machine
     agent: str = ""
     gpu_hours: float = 1.0  # what the task may spend, all attempts together
-    error: str = ""  # why the worker could not work the plan off
+    error: WorkerError | None = None
     is_folded: bool = False  # this agent has tried to fold what the verdict supersedes
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
 

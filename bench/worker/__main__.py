@@ -56,7 +56,7 @@ def main(folder: Path) -> int:
     try:
         run_plan(work, folder / "trees")
     except (SourceError, EnvironmentError_) as error:
-        write_json(runs / "error.json", {"text": str(error)})
+        write_json(runs / "error.json", {"text": str(error), "is_final": error.is_final})
         print(f"worker: {error}", file=sys.stderr)
         return 3
     except Cancelled:

@@ -43,7 +43,18 @@ print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
 
 
 class EnvironmentError_(Exception):
-    """An environment that could not be built; the text is one line, its cause the last line of the tool."""
+    """An environment that could not be built; the text is one line, its cause the last line of the tool.
+
+    `is_final` where another try would come to the same: an index may be down, a package not yet be there.
+    """
+
+    is_final = False
+
+
+class UnlockedError(EnvironmentError_):
+    """A commit without the file that its environment is built from."""
+
+    is_final = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ def check_packages(python: str, packages: tuple[str, ...]) -> None:
 def _built(kind: str, tree: Path, workspace: Path, python: str) -> str:
     lock = next((tree / name for name in LOCK_FILES[kind] if (tree / name).is_file()), None)
     if lock is None:
-        raise EnvironmentError_(f"env = {kind!r} needs {' or '.join(LOCK_FILES[kind])} in the commit")
+        raise UnlockedError(f"env = {kind!r} needs {' or '.join(LOCK_FILES[kind])} in the commit")
     digest = hashlib.sha256(lock.read_bytes() + kind.encode() + python.encode()).hexdigest()[:16]
     folder = workspace / "environments" / digest
     with locked(folder.with_suffix(".lock")):

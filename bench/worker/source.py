@@ -26,12 +26,28 @@ MOST_LISTED = 200
 
 
 class SourceError(Exception):
-    """A repository or commit that could not be had; the text is one line that says which and why."""
+    """A repository or commit that could not be had; the text is one line that says which and why.
+
+    `is_final` where another try would come to the same: not where a network or a disk was to blame.
+    """
+
+    is_final = False
+
+
+class MissingError(SourceError):
+    """A commit that the source does not have."""
+
+    is_final = True
 
 
 class RevertError(SourceError):
     """One arm that cannot be had, because a commit of it cannot be reverted; the others can be."""
 
+    is_final = True
+
+
+NOT_THERE = re.compile(r"not our ref|unadvertised object|couldn't find remote ref")
+"""What git says of a commit that the other side does not have, or does not give."""
 
 NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 """A worktree is what the commit says: no filters, line ends or attributes of this user or machine."""
@@ -105,11 +121,14 @@ class Mirror:
                 git("init", "--quiet", "--bare", "--template=", str(self.path), with_settings=False)
             if self._has(commit):
                 return
-            git(
-                *("--git-dir", str(self.path), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
-                *("--no-auto-maintenance", "--", self._source, f"{commit}:refs/paceline/{commit}"),
-                limit_s=FETCH_LIMIT_S,
-            )
+            try:
+                git(
+                    *("--git-dir", str(self.path), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
+                    *("--no-auto-maintenance", "--", self._source, f"{commit}:refs/paceline/{commit}"),
+                    limit_s=FETCH_LIMIT_S,
+                )
+            except SourceError as error:
+                raise (MissingError(str(error)) if NOT_THERE.search(str(error)) else error) from None
 
     def _has(self, commit: str) -> bool:
         try:

@@ -26,6 +26,7 @@ from agent.situation import (
     Situation,
     Stop,
     Verdict,
+    WorkerError,
 )
 from agent.task import Problem, Problems, Task
 from agent.tracker import Comment, Gone, Issue, User
@@ -347,9 +348,22 @@ def test_a_job_that_used_up_its_budget_is_judged_and_not_repeated():
 
 
 def test_what_would_fail_on_every_machine_is_not_tried_again():
-    action = decide(situation(MEASURING, observed=ended("crashed"), error="pip failed: no such version"))
+    missing = WorkerError("fatal: not our ref", is_final=True)
+    action = decide(situation(MEASURING, observed=ended("crashed"), error=missing))
     assert isinstance(action, Fail)
-    assert action.why == "pip failed: no such version"
+    assert action.why == "fatal: not our ref"
+
+
+def test_a_network_that_failed_costs_an_attempt_and_no_more():
+    down = {
+        "observed": ended("crashed"),
+        "error": WorkerError("fatal: could not resolve host", is_final=False),
+    }
+    action = decide(situation(MEASURING, **down))
+    assert (action.state.stage, action.state.closed) == ("approved", 1)
+    assert action.state.note == "the job ended: fatal: could not resolve host"
+    last = decide(situation(replace(MEASURING, closed=ATTEMPTS - 1), **down))
+    assert last.why == "the job ended: fatal: could not resolve host"
 
 
 def test_a_job_whose_runs_decide_is_told_so_and_goes_on_being_followed():

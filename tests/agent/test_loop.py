@@ -1,5 +1,6 @@
 """The loop on a tracker in memory: what a poll reads, what trouble does, that nothing is said twice."""
 
+import json
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
@@ -395,6 +396,24 @@ def test_an_unsure_answer_and_a_restart_say_nothing_twice(world):
     world.loop = world.started()
     world.settle()
     assert world.markers(number) == ["progress v1"]
+
+
+@pytest.mark.parametrize(
+    ("told", "stages"),
+    [
+        ({"text": "fatal: not our ref", "is_final": True}, ["running", "stopped"]),
+        ({"text": "fatal: unable to access", "is_final": False}, ["running", "approved", "intent"]),
+        ({"text": "of an older worker"}, ["running", "approved", "intent"]),
+    ],
+    ids=["missing", "network", "older"],
+)
+def test_a_job_that_could_not_be_worked_off_is_tried_again_unless_it_never_could_be(world, told, stages):
+    number, name = begun(world)
+    (world.jobs / name / "runs").mkdir(parents=True)
+    (world.jobs / name / "runs" / "error.json").write_text(json.dumps(told))
+    world.machine.has_ended(name, "crashed")
+    world.settle()
+    assert world.stages(number)[2:5] == stages
 
 
 # What is ended, and what is said of it.
