@@ -16,11 +16,11 @@ from bench import tables
 from bench.plan import Plan, digest_of
 from bench.tables import Table
 
+from agent.action import Progress
 from agent.follow import duration_text
 from agent.ledger import State
 from agent.report import environment_of_templates, escaped, how_it_was_measured, in_code, recipe_details
 from agent.result import Result
-from agent.situation import Progress
 from agent.task import Problems, Task
 
 STEPS = ("task understood", "plan approved", "runs measured", "results posted", "verdict posted")

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from pods.job import Absent, Finished, Lost, Prepared, Running, Unreachable
 
-from agent.ledger import Intent, State
-from agent.planning import Planned
-from agent.situation import (
-    UNDER_WAY,
+from agent.action import (
     Action,
     Enough,
     Fail,
@@ -27,22 +23,21 @@ from agent.situation import (
     Park,
     Progress,
     Refresh,
-    Refused,
     Rest,
     Results,
-    Situation,
     Stop,
     Verdict,
 )
+from agent.ledger import Intent, State
+from agent.planning import Planned
+from agent.situation import ATTEMPTS, UNDER_WAY, Refused, Situation
 from agent.task import Problems, Task
 from agent.tracker import Gone
 
-ATTEMPTS = 3
 LIVE_EVERY = timedelta(seconds=30)
 HOLD = timedelta(minutes=15)
 """A hold whose newest progress is older than this may be taken over."""
 
-Need = Literal["job", "results", "slot", "plan", "approval"]
 Row = tuple[str, Callable[[Situation], Action | None]]
 
 
@@ -53,56 +48,6 @@ def decide(situation: Situation) -> Action:
         if action is not None:
             return action
     return Rest("nothing is due")
-
-
-def needs(now: Situation) -> frozenset[Need]:
-    """What has to be read before this can be decided; for an issue at rest nothing.
-
-    Read in the order of `Need`, and asked again after each: what is known may make the rest needless.
-    """
-    state = now.state
-    if not now.is_wanted:
-        return frozenset({"job"}) if state and state.intent and not now.has_verdict else frozenset()
-    if now.ledger.broken:
-        return frozenset()
-    if state is None:
-        return frozenset({"plan", "approval"})
-    if state.body != now.body:
-        return _needs_of_new_text(now, state)
-    if now.has_verdict:
-        return frozenset()
-    match state.stage:
-        case "waiting":
-            return frozenset({"plan", "approval"})
-        case "approved":
-            return _needs_of_approved(now, state)
-        case "intent" | "running":
-            return _needs_of_intended(now)
-        case "stopped" if _may_start_again(state):
-            return frozenset({"plan", "approval"})
-        case _:
-            return frozenset()
-
-
-def _needs_of_new_text(now: Situation, state: State) -> frozenset[Need]:
-    if _is_only_wording(now, state):
-        return frozenset()
-    return frozenset({"job"} if _has_work(now, state) else {"plan", "approval"})
-
-
-def _needs_of_intended(now: Situation) -> frozenset[Need]:
-    is_to_start = isinstance(now.observed, Absent | Prepared)
-    found: frozenset[Need] = frozenset({"job", "plan"} if is_to_start else {"job"})
-    return found | {"results"} if now.unjudged else found
-
-
-def _needs_of_approved(now: Situation, state: State) -> frozenset[Need]:
-    if now.unjudged is not None and isinstance(now.measured, Finished | None):
-        return frozenset({"results"})
-    if not now.is_slot_free:
-        return frozenset({"slot"})
-    has_moved_on = isinstance(now.planned, Planned) and now.planned.plan.hash != state.plan
-    return frozenset({"slot", "plan", "approval"} if has_moved_on else {"slot", "plan"})
 
 
 # The rows.
@@ -161,23 +106,14 @@ def _edited(now: Situation) -> Action | None:
         return _understood(now)
     if state.body == now.body:
         return None
-    if _is_only_wording(now, state):
+    if now.is_only_wording:
         # Once it has its verdict nothing that could be said of a new wording would be news.
         said = replace(state, body=now.body, note="the text was edited; the task is the same")
         return Rest("the task has its verdict") if now.has_verdict else Progress(said)
-    if state.intent is not None and _has_work(now, state):
+    if state.intent is not None and now.has_work:
         stopped = replace(state, stage="stopped", note="the task was edited", body="")
         return _stop(now, stopped, state.intent)
     return _understood(now)
-
-
-def _is_only_wording(now: Situation, state: State) -> bool:
-    """Of a text that is new: whether it asks for the same, so that what is said and done of it stands."""
-    return now.is_same_task and (now.has_verdict or state.stage not in ("stopped", "blocked"))
-
-
-def _has_work(now: Situation, state: State) -> bool:
-    return state.intent is not None and state.stage in ("intent", "running") and not now.has_verdict
 
 
 def _understood(now: Situation) -> Action:
@@ -215,13 +151,9 @@ def _judged(now: Situation) -> Action | None:
 def _wanted_again(now: Situation) -> Action | None:
     """Closed and opened again, or labelled again: asked for anew, unless its attempts are used up."""
     state = now.state
-    if state is None or state.stage != "stopped" or not _may_start_again(state):
+    if state is None or state.stage != "stopped" or not now.may_start_again:
         return None
     return _understood(now)
-
-
-def _may_start_again(state: State) -> bool:
-    return state.closed < ATTEMPTS
 
 
 def _waiting(now: Situation) -> Action | None:

@@ -16,7 +16,6 @@ from pods.paths import JobPaths
 from pods.shell import NoSuchFile, PodError, Shell
 
 from agent.approve import approval_of
-from agent.decide import needs
 from agent.early import Early
 from agent.errors import TaskError
 from agent.floors import known_noise
@@ -26,6 +25,7 @@ from agent.ledger import Intent, fold
 from agent.marker import Key, Place
 from agent.operator import Operator
 from agent.planning import Planned, plan_for
+from agent.reading import needs
 from agent.requested import problem_of, request_of
 from agent.situation import Approval, Refused, Situation, WorkerError
 from agent.task import Problems, Task, parse_task

@@ -15,11 +15,12 @@ from datetime import UTC, datetime, timedelta
 
 from pods.shell import PodError
 
+from agent.action import Launch, Refresh, news, told
 from agent.decide import decide
 from agent.errors import TaskError
 from agent.gather import Desk, gather, is_slot_free, issues_with_jobs
 from agent.perform import perform
-from agent.situation import Attention, Launch, Refresh, news, told
+from agent.situation import Attention
 from agent.tracker import Issue, TrackerError
 
 logger = logging.getLogger("paceline.agent")

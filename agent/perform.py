@@ -21,16 +21,7 @@ from pods.paths import job_name
 from pods.shell import PodError
 
 from agent import bodies
-from agent.bench_command import stored
-from agent.dispatch import Place as JobPlace
-from agent.dispatch import files_of, spec_of
-from agent.floors import Known, known_noise
-from agent.forecast import noise_files
-from agent.gather import Desk
-from agent.ledger import Intent, State
-from agent.marker import Kind, Marker, render, with_live_line
-from agent.result import HOST, Result
-from agent.situation import (
+from agent.action import (
     Action,
     Enough,
     Fail,
@@ -43,10 +34,19 @@ from agent.situation import (
     Refresh,
     Rest,
     Results,
-    Situation,
     Stop,
     Verdict,
 )
+from agent.bench_command import stored
+from agent.dispatch import Place as JobPlace
+from agent.dispatch import files_of, spec_of
+from agent.floors import Known, known_noise
+from agent.forecast import noise_files
+from agent.gather import Desk
+from agent.ledger import Intent, State
+from agent.marker import Kind, Marker, render, with_live_line
+from agent.result import HOST, Result
+from agent.situation import Situation
 from agent.task import Task
 from agent.tracker import TrackerError
 

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agent import bodies
+from agent.action import Progress
 from agent.ledger import Intent, State
 from agent.marker import LIVE, Key, Marker, Place, parse, render
 from agent.planning import Planned
 from agent.result import result_of
-from agent.situation import Progress
 from agent.task import AskedChange, Problem, Problems, Task
 from bench.plan import Arm
 from tests.agent.made_job import ARMS, SFT, events_of, made_plan, made_raw, write, write_job

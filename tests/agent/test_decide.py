@@ -5,12 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.decide import ATTEMPTS, ROWS, decide, needs
-from agent.ledger import Intent, Ledger, Said, State
-from agent.marker import Marker
-from agent.planning import Planned
-from agent.situation import (
-    Approval,
+from agent.action import (
     Enough,
     Fail,
     Fold,
@@ -20,14 +15,17 @@ from agent.situation import (
     Park,
     Progress,
     Refresh,
-    Refused,
     Rest,
     Results,
-    Situation,
     Stop,
     Verdict,
-    WorkerError,
 )
+from agent.decide import ROWS, decide
+from agent.ledger import Intent, Ledger, Said, State
+from agent.marker import Marker
+from agent.planning import Planned
+from agent.reading import needs
+from agent.situation import ATTEMPTS, Approval, Refused, Situation, WorkerError
 from agent.task import Problem, Problems, Task
 from agent.tracker import Comment, Gone, Issue, User
 from pods.job import Absent, Exit, Finished, Lost, Prepared, Running, Unreachable

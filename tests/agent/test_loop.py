@@ -162,6 +162,15 @@ def test_a_comment_behind_the_verdict_costs_a_look_and_no_plan(world):
     assert world.reads_of_a_tick() == ["tagged", "issue", "comments"]
 
 
+def test_a_parked_issue_is_left_alone_until_something_changes(world):
+    number = world.file(CHEAP)
+    left(world, number)
+    say(world, number, "results", 1, {}, key=Key("89abcdef", b"o" * 32))
+    world.settle()
+    assert world.markers(number)[-1] == "note v1"
+    assert world.reads_of_a_tick() == ["tagged"]
+
+
 def queued(world) -> int:
     """An issue that was approved and waits for the slot, which somebody else has."""
     world.machine.is_reached, world.machine.is_free = True, False

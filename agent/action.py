@@ -1,0 +1,176 @@
+"""The steps that can follow from what is known of an issue: the other side of the table.
+
+Data only: `decide.py` answers with an Action, `perform.py` does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.ledger import Intent, Said, State
+from agent.planning import Planned
+from agent.situation import Situation
+from agent.task import Problems
+from agent.tracker import Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do, and why; `is_news` where whoever runs the agent should know."""
+
+    why: str
+    is_news: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Say once that a marker of our own account does not hold."""
+
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Post the next progress marker with this state. `problems` are the blockers that it lists."""
+
+    state: State
+    problems: Problems | None = None
+    planned: Planned | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intend:
+    """Post an intent for the next attempt; where and under which name is the performer's to fill in."""
+
+    state: State
+    planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Take the lease of the intent and start its job; each part may have been done already."""
+
+    state: State
+    intent: Intent
+    planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the job of the intent and everything of it, then say so where it can be said."""
+
+    state: State
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """End jobs whose issue is gone: there is nowhere left to say it."""
+
+    jobs: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Rewrite the live line of the newest progress."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """Tell the job that what it has measured decides."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Judge the runs of the job and post the results."""
+
+    state: State
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Post the verdict of the results that are on the issue, from the runs of the job they were read from."""
+
+    state: State
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Minimise what the verdict supersedes."""
+
+    verdict: Said
+    comments: tuple[Comment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Post that no attempt came to a result."""
+
+    state: State
+    why: str
+
+
+def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
+    """What an action would do, in words."""
+    match action:
+        case Rest(why):
+            return f"do nothing: {why}"
+        case Park(why):
+            return f"say that a marker does not hold: {'; '.join(why)}"
+        case Progress(state):
+            return f"post progress: {state.stage}{f', {state.note}' if state.note else ''}"
+        case Intend(state):
+            return f"announce an attempt at plan {state.plan[:12]}"
+        case Launch(_, intent):
+            return f"start job {intent.job} on {intent.pod}, slot {intent.slot}"
+        case Stop(_, intent):
+            return f"stop job {intent.job}"
+        case Free(jobs, why):
+            return f"end {', '.join(jobs)}: {why}"
+        case Refresh(line):
+            return f"rewrite the live line: {line}"
+        case Enough(intent):
+            return f"tell job {intent.job} that it has measured enough"
+        case Results(_, intent):
+            return f"judge the runs of {intent.job} and post the results"
+        case Verdict(_, job):
+            return f"post the verdict of {job}"
+        case Fold(_, comments):
+            return f"fold {len(comments)} comments that the verdict supersedes"
+        case Fail(_, why):
+            return f"post that no attempt came to a result: {why}"
+
+
+def news(found: Situation, action: Action) -> str:
+    """What is to be said where nothing else is: why an issue has to wait, or what its job does."""
+    match action:
+        case Rest(why, is_news=True):
+            return why
+        case Rest() | Refresh():
+            return found.doing
+        case _:
+            return ""
+
+
+Action = (
+    Rest
+    | Park
+    | Progress
+    | Intend
+    | Launch
+    | Stop
+    | Free
+    | Refresh
+    | Enough
+    | Results
+    | Verdict
+    | Fold
+    | Fail
+)
