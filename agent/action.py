@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pods.choose import Choice
+
 from agent.ledger import Intent, Said, State
 from agent.planning import Planned
 from agent.situation import Situation
@@ -36,14 +38,16 @@ class Progress:
     state: State
     problems: Problems | None = None
     planned: Planned | None = None
+    choice: Choice | None = None  # the pods as they were ranked, where a slot was just chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Intend:
-    """Post an intent for the next attempt; where and under which name is the performer's to fill in."""
+    """Post an intent for the next attempt at the best slot of `choice`; its name is the performer's."""
 
     state: State
     planned: Planned
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def progress_text(action: Progress, task: Task | None, forecast: Sequence[str] =
         title=TITLES[state.stage],
         where=_where(state),
         live={"intent": "starting", "running": "measuring"}.get(state.stage, ""),
+        pods=_ranking(action),
         understood=(*_understood(plan, state, task), *forecast) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),
         blocker=state.note if state.stage in ("blocked", "waiting") else "",
@@ -92,6 +93,12 @@ def _where(state: State) -> str:
             return "nothing runs any more, everything is freed"
         case _:
             return "nothing is left to do"
+
+
+def _ranking(action: Progress) -> tuple[str, ...]:
+    """Why this pod and not another, where there is another."""
+    ranked = action.choice.ranked if action.choice else ()
+    return tuple(f"{escaped(one.pod)}: {escaped(one.reason)}" for one in ranked) if len(ranked) > 1 else ()
 
 
 def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ def _unjudged(now: Situation) -> Action | None:
     if isinstance(now.measured, Finished):
         return Verdict(state, name)
     if isinstance(now.measured, Absent) and state.intent is not None and state.intent.job == name:
-        return _closed(state, "the runs that its results were read from are gone")
+        return closed(state, "the runs that its results were read from are gone")
     return None
 
 
@@ -187,13 +187,16 @@ def _approved(now: Situation) -> Action | None:
     if state is None or state.stage != "approved":
         return None
     if not now.is_slot_free:
-        return Rest("waiting for a free slot")
+        return Rest("; ".join(["waiting for a free slot", *now.troubles]), is_news=bool(now.troubles))
     if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
         return _understood(now)
     if not now.left_s:
         why = f"earlier attempts have used up the {now.gpu_hours:g} GPU-hours of its budget: ask for more"
         return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why)
-    return Intend(state, now.planned)
+    if now.choice is None or now.choice.best is None:
+        reasons = [f"{one.pod}: {one.reason}" for one in now.choice.ranked] if now.choice else []
+        return Rest("; ".join(["waiting for a free slot", *reasons]), is_news=bool(reasons))
+    return Intend(state, now.planned, now.choice)
 
 
 def _intended(now: Situation) -> Action | None:
@@ -214,22 +217,24 @@ def _intended(now: Situation) -> Action | None:
             used_up = replace(state, stage="stopped", closed=ATTEMPTS, intent=None, note=now.error.text)
             return Fail(used_up, now.error.text)
         case Finished(exit=ended):
-            return _closed(state, f"the job ended: {now.error.text if now.error else ended.outcome}")
+            return closed(state, f"the job ended: {now.error.text if now.error else ended.outcome}")
         case Lost(why=why):
-            return _closed(state, f"the job was lost: {why}")
+            return closed(state, f"the job was lost: {why}")
         case Unreachable(why=why):
             if now.now > datetime.fromisoformat(state.intent.hard_end):
-                return _closed(state, f"its hard end is over and the pod cannot be asked: {why}")
+                return closed(state, f"its hard end is over and the pod cannot be asked: {why}")
             return Rest(f"the pod cannot be reached: {why}")
         case None:
             return Rest("the job was not looked at")
 
 
 def _not_running(now: Situation, state: State, intent: Intent) -> Action:
+    if state.stage == "running" and isinstance(now.observed, Absent):
+        return closed(state, "its job folder is gone: the pod was replaced, or somebody deleted it")
     if now.now > datetime.fromisoformat(intent.hard_end):
-        return _closed(state, "the job did not start before its hard end")
+        return closed(state, "the job did not start before its hard end")
     if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
-        return _closed(state, "the plan has changed since its intent")
+        return closed(state, "the plan has changed since its intent")
     return Launch(state, intent, now.planned)
 
 
@@ -244,7 +249,7 @@ def _running(now: Situation, state: State, intent: Intent) -> Action:
     return Rest("the job runs")
 
 
-def _closed(state: State, why: str) -> Action:
+def closed(state: State, why: str) -> Progress | Fail:
     """An attempt ended without a result. Failures of machine or network are tried again, a bounded number."""
     closed = state.closed + 1
     if closed >= ATTEMPTS:

@@ -1,4 +1,4 @@
-"""Opens what the agent works with: the tracker with its account, the keys, this machine as its bench."""
+"""Opens what the agent works with: the tracker with its account, the keys, the pods."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from pods.shell_local import LocalShell
-
 from agent.bench_command import workplace_at
-from agent.gather import Bench, Desk
-from agent.here import MACHINE, look_around
+from agent.fleet import fleet_here, fleet_of
+from agent.gather import Desk
 from agent.key import key_path, load_keys
 from agent.operator import Operator
 from agent.tracker_github import GithubTracker
+from agent.yard import Yard
 
 
 @contextlib.contextmanager
 def open_desk(operator: Operator) -> Iterator[Desk]:
-    """Raises TaskError (key), TrackerError (account), PodError (machine)."""
+    """Raises TaskError (key, inventory), TrackerError (account)."""
     keys = load_keys(operator.key or key_path())
+    yard = yard_of(operator)
     tracker = GithubTracker(base_url=operator.url, token=operator.token, repository=operator.repository)
     try:
         yield Desk(
             tracker=tracker,
             operator=operator,
             keys=tuple(keys),
-            bench=bench_here(operator.workspace),
+            yard=yard,
             me=tracker.me(),
             repository_id=tracker.repository_id(),
             agent=agent_name(operator.workspace),
         )
     finally:
         tracker.close()
+        yard.close()
 
 
 def agent_name(workspace: Path) -> str:
@@ -43,7 +44,7 @@ def agent_name(workspace: Path) -> str:
     return f"{socket.gethostname()}-{digest}"
 
 
-def bench_here(workspace: Path) -> Bench:
-    shell = LocalShell(name=socket.gethostname())
-    here = look_around(shell)
-    return Bench(shell, here.slot, MACHINE, workplace_at(workspace), here.host)
+def yard_of(operator: Operator) -> Yard:
+    """The pods of the inventory, or this machine alone. Raises TaskError."""
+    workspace = workplace_at(operator.workspace)
+    return Yard(fleet_of(operator.pods) if operator.pods else fleet_here(workspace), workspace)

@@ -23,6 +23,15 @@ class Early:
 
     looked: dict[str, int] = field(default_factory=dict)
 
+    def may_be_due(self, paths: JobPaths[Path], done: int) -> bool:
+        """Whether so many ended runs may be a look that nobody has had yet; `paths` is a copy, perhaps of
+        long ago or not there."""
+        plan = _plan_of(paths)
+        if plan is None:
+            return True
+        reached = max((look for look in plan.looks if done >= _runs_until(plan, look)), default=0)
+        return reached not in (0, plan.replicates) and self.looked.get(str(paths.root)) != reached
+
     def is_due(self, paths: JobPaths[Path]) -> bool:
         """Whether the job should be told now that it is enough."""
         plan = _plan_of(paths)
@@ -39,6 +48,10 @@ class Early:
             return False
         self.looked[str(paths.root)] = look
         return is_enough
+
+
+def _runs_until(plan: Plan, look: int) -> int:
+    return sum(len(arms) for replicate, _, arms in plan.rounds() if replicate <= look)
 
 
 def look_at(looks: Sequence[int], replicates: int) -> int:

@@ -7,18 +7,17 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 
 from bench.plan import Plan
-from pods import job
-from pods.job import Absent, Finished, Observation, Running, Unreachable
-from pods.paths import JobPaths
-from pods.shell import NoSuchFile, PodError, Shell
+from pods.choose import Choice, Ranked
+from pods.job import Absent, Finished, Observation, Running
+from pods.paths import job_name
+from pods.shell import NoSuchFile
 
 from agent.approve import approval_of
 from agent.early import Early
 from agent.errors import TaskError
-from agent.floors import known_noise
+from agent.floors import known_in
 from agent.follow import Glance, duration_text
 from agent.forecast import forecast_lines
 from agent.ledger import Intent, fold
@@ -31,20 +30,7 @@ from agent.situation import Approval, Refused, Situation, WorkerError
 from agent.task import Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
-
-
-@dataclass(frozen=True)
-class Bench:
-    """The machine that measures: a shell to it, its slot, its folder of leases, the workspace for jobs."""
-
-    shell: Shell
-    slot: str
-    machine: Path
-    workspace: Path
-    host: dict[str, object]
-
-    def paths(self, name: str) -> JobPaths[Path]:
-        return JobPaths(self.workspace / "jobs" / name)
+from agent.yard import Bench, Yard, floor_by, need_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class Desk:
     tracker: Tracker
     operator: Operator
     keys: tuple[Key, ...]
-    bench: Bench
+    yard: Yard
     me: User
     repository_id: int
     agent: str  # who works here: host and workspace, the same after a restart
@@ -85,9 +71,13 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     if "results" in needs(found):
         found = replace(found, measured=_measured(desk, found))
     if "slot" in needs(found):
-        found = replace(found, is_slot_free=is_slot_free(desk))
+        plan = found.state.plan if found.state else ""
+        is_free = is_slot_free(desk, plan)
+        found = replace(found, is_slot_free=is_free, troubles=desk.yard.troubles())
     if "plan" in needs(found):
         found = _with_plan(desk, found)
+    if "slot" in needs(found) and found.is_slot_free and isinstance(found.planned, Planned):
+        found = replace(found, choice=_choice(desk, number, found, found.planned.plan))
     if "approval" in needs(found) and isinstance(found.planned, Planned):
         found = replace(found, approval=_approval(desk, found, found.planned, issue, comments))
     return found
@@ -99,11 +89,11 @@ def issues_with_jobs(desk: Desk) -> set[int]:
 
 
 def _live_jobs(desk: Desk) -> list[tuple[int, str]]:
+    """Of this repository: issue and job folder, on all pods that answer."""
     head = re.escape(desk.tracker.repository.replace("/", "-"))
     name = re.compile(rf"{head}-([0-9]+)-[0-9a-f]{{12}}-a[0-9]+")
-    folders = (desk.bench.workspace / "jobs").glob("*")
-    found = [(name.fullmatch(folder.name), folder) for folder in folders]
-    return [(int(match[1]), match[0]) for match, path in found if match and not JobPaths(path).exit.exists()]
+    found = [name.fullmatch(job) for job in desk.yard.living()]
+    return [(int(match[1]), match[0]) for match in found if match]
 
 
 def digest_of_text(text: str) -> str:
@@ -114,29 +104,41 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
     intent = found.state.intent if found.state else None
     if intent is None:
         return found
-    shell = desk.bench.shell
-    if intent.pod != shell.name:
-        return replace(found, observed=Unreachable(f"pod {intent.pod} is not one of this agent's"))
-    observed = job.observe(shell, desk.bench.paths(intent.job))
-    error = _error(desk, intent) if isinstance(observed, Finished) else None
-    is_enough = isinstance(observed, Running) and desk.early.is_due(desk.bench.paths(intent.job))
+    observed = desk.yard.observe(intent.pod, intent.job)
+    error, is_enough = None, False
+    if isinstance(observed, Finished):
+        error = _error(desk.yard.bench(intent.pod), intent)
+    elif isinstance(observed, Running):
+        is_enough = _is_enough(desk, intent, observed)
     doing, left = _doing(observed)
     return replace(found, observed=observed, doing=doing, live=doing + left, error=error, is_enough=is_enough)
 
 
+def _is_enough(desk: Desk, intent: Intent, observed: Running) -> bool:
+    """Whether the runs so far decide; they are fetched where a look has come that nobody has had yet."""
+    bench = desk.yard.bench(intent.pod)
+    copy = bench.copy(intent.job)
+    if not bench.is_here:
+        if not desk.early.may_be_due(copy, Glance.of(observed.progress).done):
+            return False
+        copy = bench.fetched(intent.job)
+    return desk.early.is_due(copy)
+
+
 def _measured(desk: Desk, found: Situation) -> Observation:
-    """The job that results on the issue were read from, as far as it is here."""
+    """The job that results on the issue were read from, as far as it is to be had."""
     name = found.ledger.job_of(found.unjudged) if found.unjudged else ""
     intent = found.state.intent if found.state else None
     if intent is not None and intent.job == name and found.observed is not None:
         return found.observed
-    return job.observe(desk.bench.shell, desk.bench.paths(name)) if name else Absent()
+    pod = found.ledger.pod_of(name)
+    return desk.yard.observe(pod, name) if pod else Absent()
 
 
-def _error(desk: Desk, intent: Intent) -> WorkerError | None:
+def _error(bench: Bench, intent: Intent) -> WorkerError | None:
     """None where the worker could work the plan off. Older ones do not say whether another try could."""
     try:
-        text = desk.bench.shell.get(desk.bench.paths(intent.job).runs / "error.json", 1 << 16)
+        text = bench.shell.get(bench.paths(intent.job).runs / "error.json", 1 << 16)
         told = json.loads(text)
         return WorkerError(str(told["text"])[:500], told.get("is_final") is True)
     except (NoSuchFile, ValueError, KeyError, TypeError, AttributeError):
@@ -164,13 +166,37 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
 
 
 def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
-    """Nothing where the machine cannot be asked: the task is answered all the same."""
-    bench = desk.bench
-    try:
-        known = known_noise(bench.shell, bench.machine, bench.slot, bench.host, plan, now)
-    except PodError:
+    """By the noise of the slot that would be taken now; nothing where no pod says: the task is answered all
+    the same."""
+    desk.yard.needs[plan.hash] = need_of(plan)
+    best = desk.yard.choose(need_of(plan), floor_by(plan, now)).best
+    if best is None or best.slot is None:
         return ()
-    return forecast_lines(plan, known)
+    state, slot = desk.yard.slot(best.pod, best.slot)
+    return forecast_lines(plan, known_in(state.noise_of(slot.name), plan, now))
+
+
+def _choice(desk: Desk, number: int, found: Situation, plan: Plan) -> Choice:
+    """The freest slot that meets the plan's need; the pod that has the job's folder already, if one does: a
+    marker that somebody deleted starts nothing twice."""
+    name = next_job(desk, number, found, plan)
+    holder = desk.yard.holder_of(name)
+    if holder is not None:
+        bench = desk.yard.bench(holder)
+        body = json.loads(bench.shell.get(bench.paths(name).job, 1 << 20))
+        return Choice((Ranked(holder, str(body["slot"]), "its job folder is there"),))
+    avoid = [(intent.pod, intent.slot) for intent in found.ledger.intents(plan.hash)]
+    return desk.yard.choose(need_of(plan), floor_by(plan, found.now), avoid)
+
+
+def next_job(desk: Desk, number: int, found: Situation, plan: Plan) -> str:
+    """The name of the next attempt's job folder."""
+    attempt = next_attempt(found, plan)
+    return job_name(desk.tracker.repository.replace("/", "-"), number, plan.hash, attempt)
+
+
+def next_attempt(found: Situation, plan: Plan) -> int:
+    return max((intent.attempt for intent in found.ledger.intents(plan.hash)), default=0) + 1
 
 
 def _approval(
@@ -187,6 +213,7 @@ def budget_of(asked: Task | Problems, operator: Operator) -> float:
     return operator.gpu_hours
 
 
-def is_slot_free(desk: Desk) -> bool:
-    """Whether nobody holds the slot; the lease itself decides, this only saves intents. Raises PodError."""
-    return job.is_free(desk.bench.shell, desk.bench.machine, desk.bench.slot)
+def is_slot_free(desk: Desk, plan: str = "") -> bool:
+    """Whether a slot is free for a plan, as far as its need is known; the lease itself decides, this only
+    saves intents and reads. Raises PodError."""
+    return desk.yard.is_free(plan)

@@ -50,8 +50,6 @@ def begin(
 ) -> Begun | NotTaken | Lacking:
     """Raises PodError: then it may be repeated."""
     bench = yard.bench(intent.pod)
-    if bench is None:
-        return Lacking(f"pod {intent.pod} is not in the inventory any more")
     state, slot = yard.slot(intent.pod, intent.slot)
     if slot.busy and slot.holder != str(bench.paths(intent.job).root):
         return NotTaken(slot.busy)

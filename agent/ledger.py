@@ -125,6 +125,18 @@ class Ledger:
         ]
         return str(results.marker.payload.get("job") or (jobs[-1] if jobs else ""))
 
+    def pod_of(self, job: str) -> str | None:
+        """The pod that a job was intended for."""
+        for _, state in self._states():
+            if state.intent is not None and state.intent.job == job:
+                return state.intent.pod
+        return None
+
+    def intents(self, plan: str) -> tuple[Intent, ...]:
+        """Of all attempts at a plan, oldest first."""
+        found = [state.intent for _, state in self._states() if state.plan == plan and state.intent]
+        return tuple(dict.fromkeys(found))
+
     def spent_s(self, plan: str) -> float:
         """The slot time that closed attempts at a plan have taken at most: from the intent to the word that
         closed it, or to its hard end where nobody was there to say one."""

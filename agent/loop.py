@@ -48,6 +48,7 @@ class Loop:
 
     def tick(self) -> bool:
         """One look at everything; whether anything was done."""
+        self.desk.yard.begin_tick()
         due = self._changed() | self._those("each tick")
         if self.looked_at is None or self.now() - self.looked_at >= WAITING_EVERY:
             # Recipes and branches move on without a word on the issue, and other agents fall silent.

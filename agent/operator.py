@@ -39,6 +39,7 @@ class _Tracker(_Table):
 class _Agent(_Table):
     label: str = LABEL[0]
     workspace: str = ".paceline"
+    pods: str | None = None
     key: str | None = None
     poll_s: Annotated[float, Field(ge=0.2, le=3600)] = 30.0
 
@@ -57,8 +58,9 @@ class _File(_Table):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`branches` that commits must be reachable from (empty: the default branch and all tags); `roles` whose
-    tasks the standing budget covers, up to `gpu_hours` a task."""
+    """`pods` is the inventory, None for this machine alone. `branches` that commits must be reachable from
+    (empty: the default branch and all tags); `roles` whose tasks the standing budget covers, up to
+    `gpu_hours` a task."""
 
     repository: str
     url: str
@@ -66,6 +68,7 @@ class Operator:
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the variable's name
     label: str = LABEL[0]
     workspace: Path = Path(".paceline")
+    pods: Path | None = None
     key: Path | None = None
     poll_s: float = 30.0
     branches: tuple[str, ...] = ()
@@ -96,6 +99,7 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         token_env=name,
         label=parsed.agent.label,
         workspace=path.parent / parsed.agent.workspace,
+        pods=path.parent / Path(parsed.agent.pods).expanduser() if parsed.agent.pods else None,
         key=Path(parsed.agent.key).expanduser() if parsed.agent.key else None,
         poll_s=parsed.agent.poll_s,
         branches=tuple(parsed.trust.branches),

@@ -8,16 +8,12 @@ find what an earlier try left. Nothing is decided here.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, assert_never
 
 from pods import job
-from pods.job import JobSpec
-from pods.paths import job_name
 from pods.shell import PodError
 
 from agent import bodies
@@ -38,14 +34,12 @@ from agent.action import (
     Verdict,
 )
 from agent.bench_command import stored
-from agent.dispatch import Place as JobPlace
-from agent.dispatch import files_of, spec_of
-from agent.floors import Known, known_noise
-from agent.forecast import noise_files
-from agent.gather import Desk
+from agent.decide import closed
+from agent.gather import Desk, next_attempt, next_job
+from agent.launching import Begun, Lacking, NotTaken, begin
 from agent.ledger import Intent, State
 from agent.marker import Kind, Marker, render, with_live_line
-from agent.result import HOST, Result
+from agent.result import Result
 from agent.situation import Situation
 from agent.task import Task
 from agent.tracker import TrackerError
@@ -79,22 +73,23 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Stop():
             return _stop(desk, number, found, action, say)
         case Free(jobs=jobs, why=why):
-            left = [told for told in (_end(desk, name) for name in jobs) if told]
+            left = [told for told in (_end(desk, desk.yard.holder_of(name), name) for name in jobs) if told]
             say(f"{why}: {'; '.join(left) or 'ended ' + ', '.join(jobs)}")
             return not left
         case Refresh(line=line):
             _refresh(desk, found, line)
         case Enough(intent=intent):
             say("what was measured decides; no further replicate is made")
-            desk.bench.shell.put(desk.bench.paths(intent.job).enough, b"")
+            bench = desk.yard.bench(intent.pod)
+            bench.shell.put(bench.paths(intent.job).enough, b"")
         case Results(intent=intent):
             say("measured; posting results")
-            result = _result(desk, intent.job, action.state.plan)
+            result = _result(desk, intent.pod, intent.job, action.state.plan)
             hours, earlier_h = found.gpu_hours, round(found.spent_s / 3600.0, 6)
             text = bodies.results_text(result, hours, earlier_h)
             _post(desk, number, found, "results", text, bodies.results_payload(result, hours, earlier_h))
         case Verdict(job=name):
-            result = _result(desk, name, action.state.plan)
+            result = _result(desk, found.ledger.pod_of(name) or "", name, action.state.plan)
             say(f"verdict {result.judgement.verdict.outcome}")
             text = bodies.verdict_text(result, _task_of(found))
             _post(desk, number, found, "verdict", text, bodies.verdict_payload(result))
@@ -121,74 +116,40 @@ def _held(desk: Desk, state: State) -> dict[str, Any]:
 
 
 def _intend(desk: Desk, number: int, found: Situation, action: Intend, now: datetime, say: Say) -> None:
-    plan = action.planned.plan
-    attempt = _attempts(found, plan.hash) + 1
-    name = job_name(desk.tracker.repository.replace("/", "-"), number, plan.hash, attempt)
+    plan, best = action.planned.plan, action.choice.best
+    assert best is not None and best.slot is not None, "an intent is decided on where a slot was chosen"
     intent = Intent(
-        attempt=attempt,
-        pod=desk.bench.shell.name,
-        slot=desk.bench.slot,
-        job=name,
+        attempt=next_attempt(found, plan),
+        pod=best.pod,
+        slot=best.slot,
+        job=next_job(desk, number, found, plan),
         hard_end=bodies.hard_end(now, found.left_s + SLACK_S),
     )
-    say(f"attempt {attempt} on {intent.pod}, slot {intent.slot}")
+    say(f"attempt {intent.attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
-    text = bodies.progress_text(Progress(state, planned=action.planned), _task_of(found), found.forecast)
+    said = Progress(state, planned=action.planned, choice=action.choice)
+    text = bodies.progress_text(said, _task_of(found), found.forecast)
     _post(desk, number, found, "progress", text, _held(desk, state))
-
-
-def _attempts(found: Situation, plan: str) -> int:
-    """Attempts at this plan so far: those whose intents stand on the issue."""
-    intents = [
-        said.marker.payload.get("intent") or {}
-        for said in found.ledger.all_of("progress")
-        if said.marker.payload.get("plan") == plan
-    ]
-    return max((intent.get("attempt", 0) for intent in intents), default=0)
+    desk.yard.promised.add((intent.pod, intent.slot))
 
 
 def _launch(desk: Desk, number: int, found: Situation, action: Launch, now: datetime, say: Say) -> bool:
-    spec = _spec(desk, found, action)
-    shell = desk.bench.shell
-    known = _known(desk, action, now)
-    for warning in known.warnings:
-        say(warning)
-    job.prepare(shell, spec, {**_files(desk, action), **noise_files(known.noise, action.planned.plan)})
-    taken = job.take(shell, spec.paths, desk.bench.machine, spec.slot)
-    if isinstance(taken, job.Held):
-        say(f"slot {spec.slot} is held ({taken.why})")
-        job.cancel(shell, spec.paths)
-        closed = replace(action.state, stage="approved", intent=None, note="the slot was not taken")
-        text = bodies.progress_text(Progress(closed), _task_of(found))
-        _post(desk, number, found, "progress", text, _held(desk, closed))
-        return True
-    launched = job.launch(shell, spec.paths)
-    if isinstance(launched, job.NotLaunched):
-        say(f"not launched: {launched.why}")
-    return True
-
-
-def _spec(desk: Desk, found: Situation, action: Launch) -> JobSpec:
-    place = _place(desk, action.intent)
-    spec = spec_of(action.planned.plan, action.intent.job, place)
-    return replace(spec, limit_s=min(spec.limit_s, found.left_s))
-
-
-def _files(desk: Desk, action: Launch) -> dict[str, bytes]:
-    place = _place(desk, action.intent)
-    files = files_of(action.planned.plan, desk.tracker.clone_url(), action.planned.eval_rows, place)
-    files[HOST] = (json.dumps(desk.bench.host, indent=1, sort_keys=True) + "\n").encode()
-    return files
-
-
-def _known(desk: Desk, action: Launch, now: datetime) -> Known:
-    bench = desk.bench
-    return known_noise(bench.shell, bench.machine, action.intent.slot, bench.host, action.planned.plan, now)
-
-
-def _place(desk: Desk, intent: Intent) -> JobPlace:
-    bench = desk.bench
-    return JobPlace(bench.paths(intent.job), intent.slot, bench.machine, bench.workspace, bench.shell.python)
+    intent, source = action.intent, desk.tracker.clone_url()
+    begun = begin(desk.yard, action.planned, intent, source, found.left_s, now)
+    desk.yard.forget(intent.pod)
+    match begun:
+        case Begun(warnings=warnings):
+            for warning in warnings:
+                say(warning)
+            return True
+        case NotTaken(why=why):
+            say(f"slot {intent.slot} of {intent.pod} is held ({why})")
+            resting = replace(action.state, stage="approved", intent=None, note="the slot was not taken")
+            return perform(desk, number, found, Progress(resting), now, say)
+        case Lacking(why=why):
+            return perform(desk, number, found, closed(action.state, f"{intent.pod} lacks {why}"), now, say)
+        case _:
+            assert_never(begun)
 
 
 def _task_of(found: Situation) -> Task | None:
@@ -216,7 +177,7 @@ def _fail(desk: Desk, number: int, found: Situation, state: State, why: str) -> 
 
 def _stop(desk: Desk, number: int, found: Situation, action: Stop, say: Say) -> bool:
     """That everything is freed is said once it is true; until then each tick tries again."""
-    left = _end(desk, action.intent.job)
+    left = _end(desk, action.intent.pod, action.intent.job)
     if left:
         say(f"to be stopped: {action.state.note}; {left}")
         return False
@@ -226,12 +187,13 @@ def _stop(desk: Desk, number: int, found: Situation, action: Stop, say: Say) -> 
     return True
 
 
-def _end(desk: Desk, name: str) -> str:
+def _end(desk: Desk, pod: str | None, name: str) -> str:
     """Ends a job and everything of it: "" once nothing is left, else what is. Raises PodError."""
-    paths = desk.bench.paths(name)
-    if isinstance(job.observe(desk.bench.shell, paths), job.Absent):
+    if pod is None or isinstance(desk.yard.observe(pod, name), job.Absent):
         return ""
-    cancelled = job.cancel(desk.bench.shell, paths)
+    bench = desk.yard.bench(pod)
+    cancelled = job.cancel(bench.shell, bench.paths(name))
+    desk.yard.forget(pod)
     if cancelled.has_ended and not cancelled.left:
         return ""
     processes = f" (processes {', '.join(map(str, cancelled.left))})" if cancelled.left else ""
@@ -244,12 +206,13 @@ def _refresh(desk: Desk, found: Situation, line: str) -> None:
         desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
 
 
-def _result(desk: Desk, name: str, plan: str) -> Result:
-    """The result of a job that has ended; stored in its folder too, for `paceline verify`.
+def _result(desk: Desk, pod: str, name: str, plan: str) -> Result:
+    """The result of a job that has ended, from its files as they are on the pod; stored beside the copy of
+    them here, for `paceline verify`.
 
     Raises PodError for one of another plan: what was said of that would be missed, and said again, for ever.
     """
-    result = stored(Path(desk.bench.paths(name).root))
+    result = stored(desk.yard.bench(pod).fetched(name).root)
     if result.plan.hash != plan:
         raise PodError(f"job {name} has measured plan {result.plan.hash[:12]}, not {plan[:12]}")
     return result

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pods.choose import Choice
 from pods.job import Observation
 
 from agent.ledger import Ledger, Said, Stage, State
@@ -67,6 +68,8 @@ class Situation:
     observed: Observation | None = None
     measured: Observation | None = None  # the job whose results stand without their verdict
     is_slot_free: bool = True
+    troubles: tuple[str, ...] = ()  # pods that could not be asked for a slot, and why
+    choice: Choice | None = None  # which pod an approved plan goes to; read with the plan
     is_enough: bool = False  # the runs so far decide, and the job was not told yet
     doing: str = ""  # what the job does now, and how much of it is done
     live: str = ""  # that, and how long the rest takes

@@ -7,7 +7,7 @@ outlives the agent but the copies of what was measured, which may be deleted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -23,12 +23,10 @@ from pods.fleet import Fleet
 from pods.inventory import InventoryError
 from pods.job import Absent, Observation, Unreachable
 from pods.paths import JobPaths
-from pods.probe import Found, PodState, Slot, Unusable, jobs_on
+from pods.probe import PodState, Slot, UnderWay, Unusable, under_way_on
 from pods.shell import PodError, Shell
 
 from agent.floors import known_in
-
-JobsOf = Mapping[str, Found] | Unusable
 
 
 @dataclass(frozen=True)
@@ -61,27 +59,30 @@ class Bench:
 
 @dataclass
 class Yard:
-    """`here` is the agent's own workspace. `promised` are the slots that this tick has given away."""
+    """`here` is the agent's own workspace. `promised` are the slots that this tick has given away; `needs` is
+    what plans were found to need, so that a wait for a slot reads no plan."""
 
     fleet: Fleet
     here: Path
     promised: set[tuple[str, str]] = field(default_factory=set)
-    _jobs: dict[str, JobsOf] = field(default_factory=dict)
+    needs: dict[str, Need] = field(default_factory=dict)
+    _under_way: dict[str, UnderWay | Unusable] = field(default_factory=dict)
     _states: dict[str, PodState | Unusable] = field(default_factory=dict)
     _in_use: set[str] = field(default_factory=set)
+    _slots: dict[str, frozenset[str]] = field(default_factory=dict)  # by pod, as they were seen last
 
     def begin_tick(self) -> None:
-        self._in_use = set(self._jobs)
-        self._jobs.clear()
+        self._in_use = set(self._under_way)
+        self._under_way.clear()
         self._states.clear()
         self.promised.clear()
 
-    def bench(self, pod: str) -> Bench | None:
-        """None where the inventory has no such pod (any more)."""
+    def bench(self, pod: str) -> Bench:
+        """Raises PodError, also where the inventory has no such pod (any more)."""
         try:
             known = self.fleet.inventory.pod(pod)
         except InventoryError:
-            return None
+            raise PodError(f"pod {pod} is not one of this agent's") from None
         is_here = known.engine == "local"
         return Bench(self.fleet.shell(pod), known.machine, known.workspace, self.here, is_here)
 
@@ -91,38 +92,52 @@ class Yard:
             bench = self.bench(pod)
         except PodError as error:
             return Unreachable(str(error))
-        if bench is None:
-            return Unreachable(f"pod {pod} is not one of this agent's")
-        jobs = self._jobs_of(pod)
-        if isinstance(jobs, Unusable):
-            return Unreachable(jobs.why)
-        found = jobs.get(name)
+        told = self._told_by(pod)
+        if isinstance(told, Unusable):
+            return Unreachable(told.why)
+        found = told.jobs.get(name)
         if found is None:
             return Absent()
         return job.observe(bench.shell, bench.paths(name)) if found.has_ended else job.observed(found.state)
 
     def living(self) -> dict[str, str]:
         """Job folder: pod, of all jobs that have not ended; of pods that are not reached nothing is known."""
-        self._ask([pod.name for pod in self.fleet.inventory.pods])
         return {
             name: pod
-            for pod, jobs in self._jobs.items()
-            if not isinstance(jobs, Unusable)
-            for name, found in jobs.items()
+            for pod, told in self._all_told().items()
+            for name, found in told.jobs.items()
             if not found.has_ended
         }
 
     def holder_of(self, name: str) -> str | None:
         """The pod that has a job folder of this name, ended or not."""
-        self._ask([pod.name for pod in self.fleet.inventory.pods])
-        holds = (pod for pod, jobs in self._jobs.items() if not isinstance(jobs, Unusable) and name in jobs)
-        return next(holds, None)
+        return next((pod for pod, told in self._all_told().items() if name in told.jobs), None)
+
+    def may_be_free(self) -> bool:
+        """Whether some slot may be free: without a word to any driver, where all slots are known."""
+        return any(
+            self._slots.get(pod) is None or self._slots[pod] - told.held
+            for pod, told in self._all_told().items()
+        )
+
+    def troubles(self) -> tuple[str, ...]:
+        """Pods that could not be asked in this tick, and why."""
+        told = {**self._under_way, **self._states}.values()
+        return tuple(f"{one.pod.name}: {one.why}" for one in told if isinstance(one, Unusable))
+
+    def is_free(self, plan: str = "") -> bool:
+        """Whether a slot is free now, for a plan whose need is known or for anybody."""
+        if not self.may_be_free():
+            return False
+        return self.choose(self.needs.get(plan, Need()), lambda _pod, _slot: None).best is not None
 
     def states(self) -> tuple[PodState | Unusable, ...]:
         """All pods, probed once in this tick."""
         missing = [pod.name for pod in self.fleet.inventory.pods if pod.name not in self._states]
-        if missing:
-            self._states |= {state.pod.name: state for state in self.fleet.probe(missing)}
+        for state in self.fleet.probe(missing) if missing else ():
+            self._states[state.pod.name] = state
+            if isinstance(state, PodState):
+                self._slots[state.pod.name] = frozenset(slot.name for slot in state.slots)
         return tuple(self._states[pod.name] for pod in self.fleet.inventory.pods)
 
     def choose(self, need: Need, floor: Floor, avoid: Collection[tuple[str, str]] = ()) -> Choice:
@@ -141,33 +156,36 @@ class Yard:
 
     def forget(self, pod: str) -> None:
         """After an effect: what the pod said before it is stale."""
-        self._jobs.pop(pod, None)
+        self._under_way.pop(pod, None)
         self._states.pop(pod, None)
 
     def close(self) -> None:
         self.fleet.close()
 
-    def _jobs_of(self, pod: str) -> JobsOf:
-        if pod not in self._jobs:
-            self._ask([pod, *(one for one in self._in_use if one not in self._jobs)])
+    def _all_told(self) -> dict[str, UnderWay]:
+        self._ask([pod.name for pod in self.fleet.inventory.pods])
+        return {pod: told for pod, told in self._under_way.items() if isinstance(told, UnderWay)}
+
+    def _told_by(self, pod: str) -> UnderWay | Unusable:
+        if pod not in self._under_way:
+            self._ask([pod, *self._in_use])
             self._in_use.clear()
-        return self._jobs[pod]
+        return self._under_way[pod]
 
     def _ask(self, pods: list[str]) -> None:
         """Several pods at once: one that hangs costs its own time-out beside the others."""
-        asked = [pod for pod in dict.fromkeys(pods) if pod not in self._jobs]
+        asked = [pod for pod in dict.fromkeys(pods) if pod not in self._under_way]
         if not asked:
             return
         with ThreadPoolExecutor(len(asked), thread_name_prefix="jobs") as pool:
-            self._jobs |= dict(zip(asked, pool.map(self._ask_one, asked), strict=True))
+            self._under_way |= dict(zip(asked, pool.map(self._ask_one, asked), strict=True))
 
-    def _ask_one(self, name: str) -> JobsOf:
+    def _ask_one(self, name: str) -> UnderWay | Unusable:
         pod = self.fleet.inventory.pod(name)
         try:
-            found = jobs_on(self.fleet.shell(name), pod)
+            return under_way_on(self.fleet.shell(name), pod)
         except PodError as error:
             return Unusable(pod, str(error))
-        return found if isinstance(found, Unusable) else {one.name: one for one in found}
 
 
 def need_of(plan: Plan) -> Need:

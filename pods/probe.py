@@ -82,6 +82,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Job folders by name, and the slots that nobody may take now: leased, or in quarantine."""
+
+    jobs: Mapping[str, Found]
+    held: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class PodState:
     """`noise` is what was stored, by unit. `versions`: driver, git, Python, uv, where there is one."""
 
@@ -139,14 +147,15 @@ def probe_all(
         return tuple(one.result() for one in asked)
 
 
-def jobs_on(shell: Shell, pod: Pod) -> tuple[Found, ...] | Unusable:
-    """The job folders alone: no driver is asked, so that nothing disturbs what is being measured there."""
-    argv = ["jobs", "--workspace", str(pod.workspace)]
+def under_way_on(shell: Shell, pod: Pod) -> UnderWay | Unusable:
+    """Job folders and held slots: no driver is asked, so that nothing disturbs what is being measured."""
+    argv = ["jobs", "--machine", str(pod.machine), "--workspace", str(pod.workspace)]
     try:
         answer = answers.bring(shell, supervisor_archive(), argv, timeout_s=TIMEOUT_S, limit_b=ANSWER_LIMIT_B)
     except PodError as error:
         return Unusable(pod, str(error))
-    return tuple(_found(name, state) for name, state in answer["jobs"].items())
+    jobs = {name: _found(name, state) for name, state in answer["jobs"].items()}
+    return UnderWay(jobs, frozenset(answer["held"]))
 
 
 def state_of(pod: Pod, answer: Mapping[str, Any]) -> PodState | Unusable:

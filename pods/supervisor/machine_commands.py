@@ -3,7 +3,7 @@
 lease take|release|show|lift --machine DIR [--slot NAME] [--job JOB] [--token T] [--start-within-s S]
 noise --machine DIR [--unit NAME]
 probe --machine DIR --workspace DIR --ask JSON [--limit-s S] (argument lists by name)
-jobs --workspace DIR
+jobs --machine DIR --workspace DIR (and which slots are held)
 preflight --python PATH --source URL [--gpu UUID] [--package NAME]...
 bootstrap --machine DIR --workspace DIR
 tidy --workspace DIR [--job NAME]... [--environment NAME]... (without names: what there is)
@@ -37,8 +37,9 @@ def add_to(commands: Commands) -> None:
     for name in ("--machine", "--workspace", "--ask"):
         asked.add_argument(name, required=True)
     asked.add_argument("--limit-s", type=float, default=20.0)
-    jobs = _new(commands, "jobs", lambda one: {"jobs": probe.jobs(Path(one.workspace))})
-    jobs.add_argument("--workspace", required=True)
+    jobs = _new(commands, "jobs", lambda one: probe.under_way(_machine(one), Path(one.workspace)))
+    for name in ("--machine", "--workspace"):
+        jobs.add_argument(name, required=True)
     checks = _new(commands, "preflight", _preflight)
     checks.add_argument("--python", required=True)
     checks.add_argument("--source", required=True)

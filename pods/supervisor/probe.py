@@ -48,6 +48,13 @@ def probe(
     return {**known, "answers": {name: one.answer() for name, one in questions.items()}}
 
 
+def under_way(machine: MachinePaths[Path], workspace: Path) -> dict[str, Any]:
+    """{"jobs", "held": [slot]}: what needs no driver to be asked."""
+    leases = lease.show(machine, None, lease.START_WITHIN_S)["leases"]
+    held = {one["slot"] for one in leases if one["held_because"] is not None}
+    return {"jobs": jobs(workspace), "held": sorted(held | set(quarantine.show(machine)))}
+
+
 class _Question:
     def __init__(self, argv: Sequence[str]) -> None:
         self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `answer`

@@ -28,6 +28,7 @@ from agent.reading import needs
 from agent.situation import ATTEMPTS, Approval, Refused, Situation, WorkerError
 from agent.task import Problem, Problems, Task
 from agent.tracker import Comment, Gone, Issue, User
+from pods.choose import Choice, Ranked
 from pods.job import Absent, Exit, Finished, Lost, Prepared, Running, Unreachable
 from tests.agent.made_job import made_plan
 
@@ -57,10 +58,22 @@ def ledger(state=None, *others, minutes_old=0.0, **fields):
     return Ledger(found, state=state, **fields)
 
 
+FREE = Choice((Ranked("pod-1", "cpu", "1 of 1 free"),))
+FULL = Choice((Ranked("pod-1", None, "in use by x (1)"), Ranked("pod-2", None, "not reached")))
+
+
 def situation(state=None, *others, **fields):
     minutes_old = fields.pop("minutes_old", 0.0)
     base = Situation(
-        ISSUE, True, "b1", ledger(state, *others, minutes_old=minutes_old), NOW, TASK, PLANNED, YES
+        ISSUE,
+        True,
+        "b1",
+        ledger(state, *others, minutes_old=minutes_old),
+        NOW,
+        TASK,
+        PLANNED,
+        YES,
+        choice=FREE,
     )
     return replace(base, **fields)
 
@@ -110,6 +123,22 @@ def test_waiting_rests_until_somebody_approves():
 def test_an_approved_plan_is_intended_when_a_slot_is_free():
     assert isinstance(decide(situation(STATE)), Intend)
     assert decide(situation(STATE, is_slot_free=False)) == Rest("waiting for a free slot")
+
+
+def test_an_approved_plan_that_fits_no_free_slot_waits_and_says_why_not():
+    assert decide(situation(STATE, choice=FULL)) == Rest(
+        "waiting for a free slot; pod-1: in use by x (1); pod-2: not reached", is_news=True
+    )
+
+
+def test_pods_that_cannot_be_asked_are_told_while_a_slot_is_waited_for():
+    waiting = situation(STATE, is_slot_free=False, troubles=("pod-2: not reached",))
+    assert decide(waiting) == Rest("waiting for a free slot; pod-2: not reached", is_news=True)
+
+
+def test_a_job_whose_folder_vanished_while_it_ran_is_an_attempt():
+    gone = decide(situation(MEASURING, observed=Absent()))
+    assert (gone.state.stage, gone.state.closed, gone.state.intent) == ("approved", 1, None)
 
 
 def test_a_plan_whose_earlier_attempts_used_up_its_budget_is_not_intended():

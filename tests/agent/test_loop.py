@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.gather import Bench, Desk, digest_of_text
+from agent.gather import Desk, digest_of_text
 from agent.ledger import Intent, State
 from agent.loop import WAITING_EVERY, Loop
 from agent.marker import Key, Marker, Place, parse, render
@@ -17,6 +17,9 @@ from agent.requested import request_of
 from agent.task import Task, parse_task
 from agent.tracker import TrackerError
 from agent.tracker_source import TrackerSource
+from agent.yard import Yard
+from pods.fleet import Fleet
+from pods.inventory import Inventory, Pod
 from tests.agent.made_job import made_plan, write_job
 from tests.fakes.machine import FakeMachine
 from tests.fakes.tracker import FakeTracker
@@ -73,8 +76,9 @@ class World:
         self.jobs = folder / "jobs"
         self.machine = FakeMachine("pod-1")
         self.machine.is_reached = False
-        bench = Bench(self.machine, "cpu", folder / "machine", folder, {})
-        self.desk = Desk(self.tracker, operator, (KEY,), bench, self.tracker.me(), 42, "here")
+        pod = Pod("pod-1", engine="local", workspace=folder, machine=folder / "machine")
+        fleet = Fleet(Inventory((pod,), folder / "pins"), {"pod-1": self.machine})
+        self.desk = Desk(self.tracker, operator, (KEY,), Yard(fleet, folder), self.tracker.me(), 42, "here")
         self.said: list[str] = []
         self.loop = self.started()
 
@@ -184,7 +188,7 @@ def test_issues_that_wait_for_the_slot_are_one_question_to_the_machine(world):
     queued(world), queued(world)
     del world.machine.questions[:]
     assert world.reads_of_a_tick() == ["tagged"]
-    assert world.machine.questions == ["show"]
+    assert world.machine.questions == ["jobs"]
 
 
 def test_an_issue_that_waits_for_the_slot_and_changed_is_not_planned(world):
@@ -324,7 +328,8 @@ def test_a_pod_that_is_not_reached_is_trouble_of_its_issue_only(world):
     world.file(CHEAP)  # within the budget: the slot is asked for
     other = world.file()
     world.loop.tick()
-    assert "#1: pod-1 is not reached: no route to host" in world.said
+    why = "waiting for a free slot; pod-1: pod-1 is not reached: no route to host"
+    assert f"#1: {why}" in world.said
     assert world.markers(other) == ["progress v1"]
 
 
@@ -480,7 +485,8 @@ def test_a_job_on_a_pod_of_another_agent_is_waited_for_and_told_once(world):
         world.loop.tick()
     [told] = world.said
     assert "on pod pod-9, held by elsewhere, cannot be ended from here" in told
-    assert (world.stages(number), world.machine.questions) == (["running"], [])
+    assert world.stages(number) == ["running"]
+    assert "cancel" not in world.machine.questions
     world.clock.now += timedelta(hours=1)
     world.settle()
     assert world.stages(number) == ["running", "stopped"]
@@ -612,19 +618,20 @@ def test_results_whose_job_is_gone_are_measured_again_when_the_issue_is_opened_a
 def test_jobs_of_an_issue_that_nobody_lists_are_looked_after_at_the_start(world):
     number = world.file()
     world.tracker.label(number)
-    (world.jobs / f"acme-target-{number}-{'a' * 12}-a1").mkdir(parents=True)
+    world.machine.is_reached = True
+    world.machine.runs(f"acme-target-{number}-{'a' * 12}-a1")
     assert "issue" in world.reads_of_a_tick()
 
 
 def test_jobs_of_another_repository_are_not_ours(world):
-    (world.jobs / f"other-target-1-{'a' * 12}-a1").mkdir(parents=True)
+    world.machine.is_reached = True
+    world.machine.runs(f"other-target-1-{'a' * 12}-a1")
     assert world.reads_of_a_tick() == ["tagged"]
 
 
 def test_jobs_that_have_ended_are_left_alone(world):
-    ended = world.jobs / f"acme-target-1-{'a' * 12}-a1"
-    ended.mkdir(parents=True)
-    (ended / "exit.json").write_text("{}")
+    world.machine.is_reached = True
+    world.machine.has_ended(f"acme-target-1-{'a' * 12}-a1")
     assert world.reads_of_a_tick() == ["tagged"]
 
 

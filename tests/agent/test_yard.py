@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
@@ -16,67 +15,15 @@ from pods.fleet import Fleet
 from pods.inventory import Inventory, Pod
 from pods.job import Absent, Running, Unreachable
 from pods.noise import Stored, unit_named
-from pods.shell import Completed, PodError
+from pods.shell import PodError
 from tests.agent.made_job import made_plan
 from tests.agent.test_floors import NOW, record
 from tests.fakes.machine import FakeMachine
 
-HOST = "\n".join(
-    [
-        "/proc/sys/kernel/hostname:pod",
-        "/proc/sys/kernel/osrelease:6",
-        "/proc/sys/kernel/random/boot_id:b",
-        "/proc/loadavg:0.5 0 0 1/1 1",
-        "/proc/self/status:Cpus_allowed_list:\t0-7",
-        "/proc/meminfo:MemTotal: 16777216 kB",
-        "/proc/cpuinfo:model name\t: EPYC",
-    ]
-)
-
-
-class Machine(FakeMachine):
-    """Answers the questions of a yard too."""
-
-    def run(self, argv, **options) -> Completed:
-        asked = next((word for word in ("jobs", "probe") if word in argv), None)
-        if asked is None:
-            return super().run(argv, **options)
-        if not self.is_reached:
-            raise PodError(f"{self.name}: no route to host")
-        self.questions.append(asked)
-        jobs = {name: {"has_ended": state["exit"] is not None, **state} for name, state in self.jobs.items()}
-        answer = {"jobs": jobs} if asked == "jobs" else self._probed(jobs)
-        return Completed(0, json.dumps(answer).encode(), b"")
-
-    def _probed(self, jobs):
-        def said(out, status=0):
-            return {"status": status, "out": out, "err": "", "is_truncated": False}
-
-        answers = {name: said("", 127) for name in ("gpus", "apps", "power", "git", "uv")}
-        held = [] if self.is_free else [{"slot": "cpu", "held_because": "its supervisor lives", "holder": {}}]
-        disk = {
-            "free_b": 1 << 40,
-            "total_b": 1 << 41,
-            "free_inodes": 0,
-            "total_inodes": 0,
-            "is_writable": True,
-        }
-        return {
-            "schema": 1,
-            "python": [3, 11, 0],
-            "machine_id": "m",
-            "disk": disk,
-            "leases": held,
-            "quarantine": {},
-            "noise": {},
-            "jobs": jobs,
-            "answers": {**answers, "host": said(HOST)},
-        }
-
 
 class World:
     def __init__(self, folder: Path, count: int) -> None:
-        self.machines = {f"pod-{n}": Machine(f"pod-{n}") for n in range(count)}
+        self.machines = {f"pod-{n}": FakeMachine(f"pod-{n}") for n in range(count)}
         pods = tuple(Pod(name, workspace=PurePosixPath(f"/work/{name}")) for name in self.machines)
         fleet = Fleet(Inventory(pods, folder / "pins"), dict(self.machines))
         self.yard = Yard(fleet, folder)
@@ -113,14 +60,15 @@ def test_a_tick_that_depends_on_no_pod_asks_none(world):
 def test_a_pod_that_is_not_reached_is_unknown_and_the_others_are_seen(world):
     world.machines["pod-1"].is_reached = False
     world.machines["pod-2"].runs("job")
-    assert world.yard.observe("pod-1", "job") == Unreachable("pod-1: no route to host")
+    assert world.yard.observe("pod-1", "job") == Unreachable("pod-1 is not reached: no route to host")
     assert isinstance(world.yard.observe("pod-2", "job"), Running)
     assert world.yard.observe("pod-2", "other") == Absent()
 
 
 def test_a_pod_of_another_inventory_is_unknown(world):
     assert world.yard.observe("pod-x", "job") == Unreachable("pod pod-x is not one of this agent's")
-    assert world.yard.bench("pod-x") is None
+    with pytest.raises(PodError, match="pod-x is not one"):
+        world.yard.bench("pod-x")
 
 
 def test_after_an_effect_the_pod_is_asked_anew(world):
@@ -138,6 +86,25 @@ def test_jobs_that_live_are_found_on_all_pods(world):
     assert world.yard.living() == {"a": "pod-3"}
     assert world.yard.holder_of("b") == "pod-4"
     assert world.yard.holder_of("c") is None
+
+
+def test_a_wait_for_a_slot_asks_no_driver_once_slots_are_known(world):
+    for machine in world.machines.values():
+        machine.is_free = False
+    assert not world.yard.is_free()
+    world.asked()
+    world.yard.begin_tick()
+    assert not world.yard.is_free()
+    assert {tuple(questions) for questions in world.asked().values()} == {("jobs",)}
+    world.machines["pod-3"].is_free = True
+    world.yard.begin_tick()
+    assert world.yard.is_free()
+
+
+def test_a_plan_whose_need_is_known_waits_for_a_slot_that_meets_it(world):
+    world.yard.needs["plan"] = Need(gpu_type="H100")
+    assert world.yard.is_free()
+    assert not world.yard.is_free("plan")
 
 
 def test_slots_are_promised_once_in_a_tick(world):

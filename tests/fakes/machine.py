@@ -13,7 +13,18 @@ from typing import Any
 
 from pods.shell import Completed, NoSuchFile, PodError
 
-QUESTIONS = ("state", "spawn", "cancel", "take", "show", "noise")
+QUESTIONS = ("state", "spawn", "cancel", "take", "noise", "jobs", "probe")
+HOST = "\n".join(
+    [
+        "/proc/sys/kernel/hostname:pod",
+        "/proc/sys/kernel/osrelease:6",
+        "/proc/sys/kernel/random/boot_id:b",
+        "/proc/loadavg:0.5 0 0 1/1 1",
+        "/proc/self/status:Cpus_allowed_list:\t0-7",
+        "/proc/meminfo:MemTotal: 16777216 kB",
+        "/proc/cpuinfo:model name\t: EPYC",
+    ]
+)
 
 
 class FakeMachine:
@@ -57,6 +68,9 @@ class FakeMachine:
     def put(self, path, data, mode=0o644, **options) -> None:
         Path(path).write_bytes(data)
 
+    def close(self) -> None:
+        pass
+
     def _answer(self, question: str, argv) -> dict[str, Any]:
         job = Path(argv[-1]).name
         match question:
@@ -77,8 +91,33 @@ class FakeMachine:
                 return {"ended": True, "left": []}
             case "noise":
                 return {"units": {argv[-1]: {"records": {}, "broken": {}}}}
+            case "jobs":
+                return {"jobs": self._told(), "held": [] if self.is_free else ["cpu"]}
             case _:
-                return {"leases": [{"slot": "cpu", "held_because": None if self.is_free else "its job runs"}]}
+                return self._probed()
+
+    def _told(self) -> dict[str, Any]:
+        return {name: {"has_ended": state["exit"] is not None, **state} for name, state in self.jobs.items()}
+
+    def _probed(self) -> dict[str, Any]:
+        nothing = {name: _said("", 127) for name in ("gpus", "apps", "power", "git", "uv")}
+        held = [] if self.is_free else [{"slot": "cpu", "held_because": "its job runs", "holder": {}}]
+        room = {"free_b": 1 << 40, "total_b": 1 << 41, "free_inodes": 0, "total_inodes": 0}
+        return {
+            "schema": 1,
+            "python": [3, 11, 0],
+            "machine_id": "m",
+            "disk": {**room, "is_writable": True},
+            "leases": held,
+            "quarantine": {},
+            "noise": {},
+            "jobs": self._told(),
+            "answers": {**nothing, "host": _said(HOST)},
+        }
+
+
+def _said(out: str, status: int = 0) -> dict[str, Any]:
+    return {"status": status, "out": out, "err": "", "is_truncated": False}
 
 
 def _state(**changes: Any) -> dict[str, Any]:
