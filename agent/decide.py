@@ -223,7 +223,7 @@ def _intended(now: Situation) -> Action | None:
         case Unreachable(why=why):
             if now.now > datetime.fromisoformat(state.intent.hard_end):
                 return closed(state, f"its hard end is over and the pod cannot be asked: {why}")
-            return Rest(f"the pod cannot be reached: {why}")
+            return Rest(f"the pod cannot be reached: {why}", is_news=True)
         case None:
             return Rest("the job was not looked at")
 

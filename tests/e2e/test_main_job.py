@@ -307,7 +307,7 @@ def test_an_issue_that_is_gone_frees_everything(life, change):
     [job] = life.jobs()
     life.until((job / "exit.json").exists)
     assert json.loads((job / "exit.json").read_text())["outcome"] == "cancelled"
-    assert f"the issue was {change}" in (life.folder / "agent.log").read_text()
+    life.until(lambda: f"the issue was {change}" in (life.folder / "agent.log").read_text())
 
 
 def test_a_poll_in_which_nothing_changed_costs_nothing_of_the_rate_limit(life):
