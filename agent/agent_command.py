@@ -49,6 +49,13 @@ def watch_issue(config: Path, number: int) -> None:
         talk.watch(desk, number, _say)
 
 
+def show_issue_logs(config: Path, number: int, run: str | None, *, follow: bool) -> None:
+    from agent.logs_command import show_logs
+
+    with open_desk(_operator(config)) as desk:
+        show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True))
+
+
 def cancel_issue(config: Path, number: int) -> None:
     with open_desk(_operator(config)) as desk:
         print(talk.cancel(desk, number))

@@ -278,6 +278,22 @@ def watch(issue: Number, config: Config = DEFAULT_CONFIG) -> None:
     watch_issue(config, issue)
 
 
+@app.command(epilog="Example: paceline logs 36 --run sft/1/optimized -f")
+def logs(
+    issue: Number,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE/REPLICATE/ARM", help="What one run prints; else the job itself."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job has ended.")] = False,
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Show what the newest job of an issue prints, on whatever pod it runs."""
+    from agent.agent_command import show_issue_logs
+
+    show_issue_logs(config, issue, run, follow=follow)
+
+
 @app.command(epilog="Example: paceline cancel 36")
 def cancel(issue: Number, config: Config = DEFAULT_CONFIG) -> None:
     """Cancel an issue's measurement: its job ends, what was measured stays."""

@@ -47,6 +47,7 @@ def diagnoses(config: Path) -> Iterator[Diagnosis]:
         return
     yield Diagnosis("configuration", True, str(config))
     yield _checked("key", lambda: _key(operator))
+    yield _checked("pods", lambda: _pods(operator))
     yield from _of_tracker(operator)
 
 
@@ -79,6 +80,23 @@ def _disk(folder: Path) -> str:
 def _machine() -> str:
     here = look_around(LocalShell())
     return f"{here.host.get('device')}, slot {here.slot}"
+
+
+def _pods(operator: Operator) -> str:
+    """Of the inventory, where there is one."""
+    from pods.probe import PodState
+
+    from agent.fleet import fleet_of
+
+    if operator.pods is None:
+        return "none named: this machine measures"
+    fleet = fleet_of(operator.pods)
+    states = fleet.probe()
+    fleet.close()
+    away = [f"{state.pod.name} ({state.why})" for state in states if not isinstance(state, PodState)]
+    if away:
+        raise TaskError(f"{len(states) - len(away)} of {len(states)} usable; not {', '.join(away)}")
+    return f"{len(states)} usable"
 
 
 def _key(operator: Operator) -> str:

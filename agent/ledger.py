@@ -137,6 +137,10 @@ class Ledger:
         found = [state.intent for _, state in self._states() if state.plan == plan and state.intent]
         return tuple(dict.fromkeys(found))
 
+    def every_intent(self) -> tuple[Intent, ...]:
+        """Of all attempts at all plans, oldest first."""
+        return tuple(dict.fromkeys(state.intent for _, state in self._states() if state.intent))
+
     def spent_s(self, plan: str) -> float:
         """The slot time that closed attempts at a plan have taken at most: from the intent to the word that
         closed it, or to its hard end where nobody was there to say one."""

@@ -21,7 +21,7 @@ from tests.e2e.conftest import Paceline, commit, git, make_repository
 REPOSITORY = "acme/target"
 CONFIG = """
 [recipe.sleep]
-run = ["{python}", "-c", "import os, time; assert 'BOT_TOKEN' not in os.environ; time.sleep({seconds})"]
+run = ["{python}", "-c", "import os, time; assert 'BOT_TOKEN' not in os.environ; time.sleep({seconds}); print('slept')"]
 [recipe.sleep.params]
 seconds = 0.2
 """

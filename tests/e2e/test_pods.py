@@ -190,3 +190,20 @@ def test_a_changed_host_key_is_told_and_nothing_is_sent_there(life):
     assert all(job.is_relative_to(life.daemons["beta"].folder) for job in life.jobs())
     assert "alpha: " in life.comments(number)[1]["body"]
     assert "its host key has changed" in life.comments(number)[1]["body"]
+
+
+def test_logs_of_job_and_run_are_followed_over_ssh(life):
+    number = life.file(life.body(seconds="1.0"))
+    life.start_agent()
+    life.until(running(life, number))
+    told = life.run("logs", str(number), "--follow", "--run", "sleep/3/slow")
+    assert (told.returncode, told.stdout, told.stderr) == (0, "slept\n", "")
+    life.until_verdict(number)
+    assert life.run("logs", str(number)).returncode == 0
+    assert "RECIPE/REPLICATE/ARM" in life.run("logs", str(number), "--run", "../../x").stderr
+
+
+def test_doctor_says_which_pods_can_be_used(life):
+    assert "ok   pods: 2 usable" in life.run("doctor").stdout
+    life.daemons["beta"].stop()
+    assert "FAIL pods: 1 of 2 usable; not beta (" in life.run("doctor").stdout
