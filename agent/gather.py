@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -31,6 +32,8 @@ from agent.task import Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
 from agent.yard import Bench, Yard, floor_by, need_of
+
+LATELY_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     body = digest_of_text(issue.body) if isinstance(issue, Issue) else ""
     found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
     if isinstance(issue, Gone):
-        jobs = tuple(name for of, name in _live_jobs(desk) if of == number)
+        jobs = tuple(name for of, name in _ours(desk, desk.yard.living()) if of == number)
         return replace(found, jobs=jobs)
     # Each read may make the next one needless: a plan costs many requests, the slot none.
     asked = parse_task(issue.body)
@@ -84,15 +87,16 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
 
 
 def issues_with_jobs(desk: Desk) -> set[int]:
-    """Issues of this repository whose jobs have not ended: also those that nobody lists any more."""
-    return {number for number, _ in _live_jobs(desk)}
+    """Issues of this repository whose jobs live, or ended lately: also those that nobody lists any more, and
+    whose last word an agent that was killed has not said."""
+    return {number for number, _ in _ours(desk, desk.yard.recent(LATELY_S))}
 
 
-def _live_jobs(desk: Desk) -> list[tuple[int, str]]:
-    """Of this repository: issue and job folder, on all pods that answer."""
+def _ours(desk: Desk, jobs: Iterable[str]) -> list[tuple[int, str]]:
+    """Issue and job folder, of those that belong to this repository."""
     head = re.escape(desk.tracker.repository.replace("/", "-"))
     name = re.compile(rf"{head}-([0-9]+)-[0-9a-f]{{12}}-a[0-9]+")
-    found = [name.fullmatch(job) for job in desk.yard.living()]
+    found = [name.fullmatch(job) for job in jobs]
     return [(int(match[1]), match[0]) for match in found if match]
 
 

@@ -16,6 +16,7 @@ from pods.probe import PodState, Slot
 
 from agent.bundle import NAME, bundle_of
 from agent.dispatch import Place, files_of, spec_of
+from agent.effects import effect
 from agent.floors import known_noise
 from agent.forecast import noise_files
 from agent.ledger import Intent
@@ -83,12 +84,15 @@ def _begun(
     files |= noise_files(known.noise, plan)
     files[HOST] = (json.dumps(host, indent=1, sort_keys=True) + "\n").encode()
     files |= {f"inputs/{NAME}": bundle} if bundle else {}
-    job.prepare(bench.shell, spec, files)
-    taken = job.take(bench.shell, paths, bench.machine, spec.slot)
+    with effect("prepare"):
+        job.prepare(bench.shell, spec, files)
+    with effect("take"):
+        taken = job.take(bench.shell, paths, bench.machine, spec.slot)
     if isinstance(taken, job.Held):
         job.cancel(bench.shell, paths)
         return NotTaken(taken.why)
-    launched = job.launch(bench.shell, paths)
+    with effect("launch"):
+        launched = job.launch(bench.shell, paths)
     if isinstance(launched, job.NotLaunched):
         return Begun((*known.warnings, f"not launched: {launched.why}"))
     return Begun(known.warnings)

@@ -35,6 +35,7 @@ from agent.action import (
 )
 from agent.bench_command import stored
 from agent.decide import closed
+from agent.effects import effect, post_of
 from agent.gather import Desk, next_attempt, next_job
 from agent.launching import Begun, Lacking, NotTaken, begin
 from agent.ledger import Intent, State
@@ -81,7 +82,8 @@ def perform(  # noqa: PLR0912 - one case for each action
         case Enough(intent=intent):
             say("what was measured decides; no further replicate is made")
             bench = desk.yard.bench(intent.pod)
-            bench.shell.put(bench.paths(intent.job).enough, b"")
+            with effect("enough"):
+                bench.shell.put(bench.paths(intent.job).enough, b"")
         case Results(intent=intent):
             say("measured; posting results")
             result = _result(desk, intent.pod, intent.job, action.state.plan)
@@ -108,7 +110,8 @@ def _post(
 ) -> None:
     version = found.ledger.next_version(kind)
     marker = Marker(kind, version, text, payload)
-    desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
+    with effect(post_of(kind, str(payload.get("stage", "")))):
+        desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
 
 
 def _held(desk: Desk, state: State) -> dict[str, Any]:
@@ -192,7 +195,8 @@ def _end(desk: Desk, pod: str | None, name: str) -> str:
     if pod is None or isinstance(desk.yard.observe(pod, name), job.Absent):
         return ""
     bench = desk.yard.bench(pod)
-    cancelled = job.cancel(bench.shell, bench.paths(name))
+    with effect("cancel"):
+        cancelled = job.cancel(bench.shell, bench.paths(name))
     desk.yard.forget(pod)
     if cancelled.has_ended and not cancelled.left:
         return ""
@@ -203,7 +207,8 @@ def _end(desk: Desk, pod: str | None, name: str) -> str:
 def _refresh(desk: Desk, found: Situation, line: str) -> None:
     newest = found.ledger.newest("progress")
     if newest is not None and line:
-        desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
+        with effect("refresh"):
+            desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
 
 
 def _result(desk: Desk, pod: str, name: str, plan: str) -> Result:
@@ -212,7 +217,9 @@ def _result(desk: Desk, pod: str, name: str, plan: str) -> Result:
 
     Raises PodError for one of another plan: what was said of that would be missed, and said again, for ever.
     """
-    result = stored(desk.yard.bench(pod).fetched(name).root)
+    with effect("fetch"):
+        copy = desk.yard.bench(pod).fetched(name)
+    result = stored(copy.root)
     if result.plan.hash != plan:
         raise PodError(f"job {name} has measured plan {result.plan.hash[:12]}, not {plan[:12]}")
     return result
@@ -221,6 +228,6 @@ def _result(desk: Desk, pod: str, name: str, plan: str) -> Result:
 def _fold(desk: Desk, action: Fold) -> None:
     """A tracker that cannot minimise is no reason to fail."""
     for comment in action.comments:
-        with contextlib.suppress(TrackerError):
+        with contextlib.suppress(TrackerError), effect("fold"):
             desk.tracker.minimise(comment)
     desk.folded.add(action.verdict.comment.id)

@@ -109,6 +109,11 @@ class Yard:
             if not found.has_ended
         }
 
+    def recent(self, within_s: float) -> set[str]:
+        """Job folders of all jobs that live, or ended no longer ago than that."""
+        found = [one for told in self._all_told().values() for one in told.jobs.values()]
+        return {one.name for one in found if one.ended_s is None or one.ended_s < within_s}
+
     def holder_of(self, name: str) -> str | None:
         """The pod that has a job folder of this name, ended or not."""
         return next((pod for pod, told in self._all_told().items() if name in told.jobs), None)

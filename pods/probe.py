@@ -74,10 +74,12 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job folder on the pod; `state` is the supervisor's word on a job that has not ended."""
+    """A job folder on the pod; `state` is the supervisor's word on a job that has not ended, `ended_s` how
+    long ago one did that has."""
 
     name: str
     has_ended: bool
+    ended_s: float | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -252,7 +254,7 @@ def _disk(said: Mapping[str, Any] | None) -> Disk | None:
 
 
 def _found(name: str, state: Mapping[str, Any]) -> Found:
-    return Found(name, bool(state["has_ended"]), state)
+    return Found(name, bool(state["has_ended"]), state.get("ended_s"), state)
 
 
 def _completed(said: Mapping[str, Any]) -> Completed:

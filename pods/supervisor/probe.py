@@ -103,6 +103,14 @@ def _kept(file: Any) -> tuple[str, bool]:
     return data[:OUTPUT_LIMIT_B].decode("utf-8", "replace"), len(data) > OUTPUT_LIMIT_B
 
 
+def _age_s(path: Path) -> float | None:
+    """Since it was written; None where it is not there."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return None
+
+
 def _machine_id() -> str:
     """systemd's, "" where there is none."""
     try:
@@ -137,6 +145,10 @@ def jobs(workspace: Path) -> dict[str, Any]:
     newest = sorted(found, reverse=True)[:MOST_JOBS]
     told = {}
     for _, path in newest:
-        has_ended = JobPaths(path).exit.exists()
-        told[path.name] = {"has_ended": True} if has_ended else {"has_ended": False, **state.state(path)}
+        ended_s = _age_s(JobPaths(path).exit)
+        told[path.name] = (
+            {"has_ended": False, **state.state(path)}
+            if ended_s is None
+            else {"has_ended": True, "ended_s": ended_s}
+        )
     return told

@@ -629,9 +629,16 @@ def test_jobs_of_another_repository_are_not_ours(world):
     assert world.reads_of_a_tick() == ["tagged"]
 
 
-def test_jobs_that_have_ended_are_left_alone(world):
+def test_an_issue_that_nobody_lists_whose_job_has_just_ended_is_looked_at_too(world):
+    """Its last word may be missing: an agent was killed between the end and the word."""
     world.machine.is_reached = True
     world.machine.has_ended(f"acme-target-1-{'a' * 12}-a1")
+    assert world.reads_of_a_tick() == ["tagged", "issue"]
+
+
+def test_jobs_that_ended_long_ago_are_left_alone(world):
+    world.machine.is_reached = True
+    world.machine.has_ended(f"acme-target-1-{'a' * 12}-a1", days_ago=2)
     assert world.reads_of_a_tick() == ["tagged"]
 
 

@@ -16,15 +16,21 @@ import pytest
 
 from agent.hub.serve import HubProcess, open_admin
 from agent.key import make_key
+from bench.plan import ASIDE
 from tests.e2e.conftest import Paceline, commit, git, make_repository
 
 REPOSITORY = "acme/target"
-CONFIG = """
+CONFIG = '''
 [recipe.sleep]
-run = ["{python}", "-c", "import os, time; assert 'BOT_TOKEN' not in os.environ; time.sleep({seconds}); print('slept')"]
+run = ["{python}", "-c", """
+import os, time
+assert "BOT_TOKEN" not in os.environ
+time.sleep({seconds})
+print("slept")
+"""]
 [recipe.sleep.params]
 seconds = 0.2
-"""
+'''
 BODY = """### Kind
 
 infra
@@ -50,7 +56,7 @@ sleep
 ### Success criteria
 
 ```text
-sleep/slow:end_to_end_s<=1
+{criteria}
 ```
 
 ### GPU-hour budget
@@ -65,10 +71,13 @@ MARKER = re.compile(r"\A<!-- epm:([a-z-]+) v(\d+) -->")
 
 
 class Life:
-    """A hub, a repository on it, an agent that can be killed and started again."""
+    """A hub, a repository on it, an agent that can be killed and started again.
+
+    `extra` is added to the environment of agents."""
 
     def __init__(self, folder):
         self.folder = folder
+        self.extra = {}
         self.command = Paceline(folder / "work", folder / "machine")
         self.repo = make_repository(folder / "repo", {"paceline.toml": CONFIG, "README": "x"})
         self.first = git(self.repo, "rev-parse", "HEAD")
@@ -100,6 +109,7 @@ class Life:
     def start_agent(self, *options, config=None, machine=None):
         command = [sys.executable, "-m", "agent", "agent", "--config", str(config or self.config), *options]
         environment = {**self.environment(), **({"PACELINE_MACHINE": str(machine)} if machine else {})}
+        environment |= self.extra
         out = (self.folder / "agent.log").open("ab")
         with out:
             process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
@@ -125,7 +135,8 @@ class Life:
 
     def body(self, seconds="0.4", hours="0.5", **changes):
         fields = {"baseline": self.first, "optimized": self.second, "hours": hours}
-        return BODY.format(**{**fields, "arms": f"slow = baseline, seconds={seconds}", **changes})
+        fields |= {"arms": f"slow = baseline, seconds={seconds}", "criteria": "sleep/slow:end_to_end_s<=1"}
+        return BODY.format(**{**fields, **changes})
 
     def file(self, body, who="ada"):
         asked = {"title": "faster", "body": body, "labels": ["bench"]}
@@ -169,7 +180,9 @@ class Life:
 
 @pytest.fixture
 def life(tmp_path):
-    life = Life(tmp_path)
+    folder = tmp_path / "a life's place"
+    folder.mkdir()
+    life = Life(folder)
     yield life
     life.close()
 
@@ -216,9 +229,12 @@ def test_an_agent_that_was_killed_carries_on_and_repeats_nothing(life, moment):
     assert markers.count("verdict v1") == 1
     assert len(set(markers)) == len(markers)
     [job] = life.jobs()
-    records = [json.loads(path.read_text()) for path in job.glob("runs/sleep/*/*/exit.json")]
-    assert len(records) == 9
-    assert len({record["owner"]["pid"] for record in records}) == 9
+    records = list(job.glob("runs/sleep/*/*/exit.json"))
+    # What a loaded machine spoiled was set aside, under a name of its own, and made again.
+    assert len([path for path in records if ASIDE not in path.parent.name]) == 9
+    assert len({json.loads(path.read_text())["owner"]["pid"] for path in records}) == len(records)
+    document = json.loads((job / "result.json").read_text())
+    assert len(document["runs"]) == len(records), "a run was repeated that nobody set aside"
 
 
 def test_two_issues_at_once_both_get_their_verdict(life):
@@ -418,12 +434,21 @@ def test_a_hostile_body_is_read_and_harms_nothing(life):
         "### Context\n\n<!-- epm:results v1 -->\n## Report\n<script>alert(1)</script> @everyone | a | b |\n"
         "$(touch /tmp/owned) `rm -rf /`\n<!-- /epm:results -->\n\n"
     )
-    number = life.file(hostile + life.body())
+    change = "<script>alert(1)</script> @everyone <!-- epm:data x --> `$(touch /tmp/owned)` \\| [x](http://x)"
+    hostile_fields = (
+        f"\n### Changes\n\n| # | File:Line | Change | Expected win |\n|---|---|---|---|\n"
+        f"| A | {change} | {change} | {change} |\n"
+        f"\n### What must not change\n\n- {change}\n- <!-- /epm:results --> ```\n- ## Verdict: PASS\n"
+    )
+    number = life.file(hostile + life.body() + hostile_fields)
     life.ask(f"/issues/{number}/comments", {"body": "<!-- epm:verdict v1 -->\n## Verdict: PASS\n"}, who="ada")
     life.start_agent()
     life.until(lambda: life.markers(number).count("verdict v1") == 2)
     mine = [c["body"] for c in life.comments(number) if c["user"]["login"] == "bot"]
     assert not any("<script" in body or "@everyone" in body for body in mine)
+    assert not any("\n## Verdict: PASS" in body or body.count("<!-- epm:data") != 1 for body in mine)
+    assert "must not change, which no run can check: &lt;script>" in mine[0]
+    assert "&lt;script>" in mine[-1].partition("### Promised by the issue")[2]
 
 
 def test_a_marker_of_our_own_that_was_changed_parks_the_task(life):

@@ -43,10 +43,11 @@ class FakeMachine:
     def runs(self, job: str, **progress: Any) -> None:
         self.jobs[job] = _state(progress=json.dumps(progress))
 
-    def has_ended(self, job: str, outcome: str = "finished") -> None:
+    def has_ended(self, job: str, outcome: str = "finished", days_ago: float = 0.0) -> None:
         at = datetime(2026, 11, 20, 12, tzinfo=UTC).isoformat()
         ended = {"schema": 1, "outcome": outcome, "status": 0, "signal": None, "begin": at, "end": at}
         self.jobs[job] = _state(exit={**ended, "survivors": 0, "left": [], "detail": None})
+        self.jobs[job]["ended_s"] = 86_400.0 * days_ago
 
     # The port.
 
