@@ -56,6 +56,20 @@ def show_issue_logs(config: Path, number: int, run: str | None, *, follow: bool)
         show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True))
 
 
+def gc_pods(config: Path, name: str | None, *, days: float, is_meant: bool) -> None:
+    from pods.inventory import InventoryError
+
+    from agent.errors import TaskError
+    from agent.gc_command import gc
+
+    with open_desk(_operator(config)) as desk:
+        try:
+            for line in gc(desk, name, days=days, is_meant=is_meant):
+                print(line, flush=True)
+        except InventoryError as error:
+            raise TaskError(str(error)) from None
+
+
 def cancel_issue(config: Path, number: int) -> None:
     with open_desk(_operator(config)) as desk:
         print(talk.cancel(desk, number))

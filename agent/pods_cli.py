@@ -100,3 +100,20 @@ def leases(
 
     for line in leases(context.obj, name, release, lift):
         typer.echo(line)
+
+
+@app.command(epilog="Example: paceline pods gc alpha --yes")
+def gc(
+    name: Annotated[str | None, typer.Argument(metavar="POD", help="Else all pods.")] = None,
+    days: Annotated[
+        float, typer.Option("--days", metavar="N", help="Environments that nothing used for so long may go.")
+    ] = 14.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; else it is only said.")] = False,
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The operator's file.")] = Path(
+        "paceline-agent.toml"
+    ),
+) -> None:
+    """Say what may go from a workspace: jobs whose verdict stands on the issue, environments long unused."""
+    from agent.agent_command import gc_pods
+
+    gc_pods(config, name, days=days, is_meant=yes)

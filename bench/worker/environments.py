@@ -101,6 +101,7 @@ def _built(kind: str, tree: Path, workspace: Path, python: str) -> str:
             _build_with_uv(tree, folder, python) if kind == "uv" else _build_with_pip(lock, folder, python)
             _let_hook_in(folder)
             (folder / "complete").write_text(f"{lock.name} {digest}\n", encoding="utf-8")
+        (folder / "complete").touch()  # when it was used last: what is long unused may go
     return str(folder / "bin" / "python")
 
 

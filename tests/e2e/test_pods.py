@@ -207,3 +207,31 @@ def test_doctor_says_which_pods_can_be_used(life):
     assert "ok   pods: 2 usable" in life.run("doctor").stdout
     life.daemons["beta"].stop()
     assert "FAIL pods: 1 of 2 usable; not beta (" in life.run("doctor").stdout
+
+
+def test_a_job_folder_goes_once_its_verdict_stands(life):
+    number = life.file(life.body(arms="", criteria="sleep:end_to_end_s<=9"))
+    life.start_agent()
+    life.until(lambda: "results v1" in life.markers(number))
+    life.until_verdict(number)
+    [job] = life.jobs()
+    told = life.run("pods", "gc")
+    assert f"alpha: job {job.name} may go" in told.stdout
+    assert job.exists()
+    assert f"alpha: removed {job.name}" in life.run("pods", "gc", "alpha", "--yes").stdout
+    assert not job.exists()
+    assert life.run("pods", "gc", "alfa").returncode == 2
+
+
+def test_a_job_folder_without_a_verdict_stays(life):
+    number = life.file(life.body(seconds="60"))
+    process = life.start_agent()
+    life.until(running(life, number))
+    life.kill(process)
+    [job] = life.jobs()
+    assert f"{job.name} stays: it has not ended" in life.run("pods", "gc", "--yes").stdout
+    life.ask(f"/issues/{number}", {"state": "closed"}, method="PATCH")
+    life.start_agent()
+    life.until(lambda: "Status: stopped" in life.stages(number))
+    assert f"{job.name} stays: #{number} has no verdict" in life.run("pods", "gc", "--yes").stdout
+    assert job.exists()
