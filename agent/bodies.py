@@ -213,7 +213,8 @@ def _diff(history: Mapping[str, Any]) -> Table:
 def environment_lines(result: Result) -> tuple[str, ...]:
     """Device, interpreter and the versions that matter, as code spans: nothing in them is markup."""
     kernel = in_code(str(result.host.get("kernel", "?")))
-    lines = [f"device: {escaped(result.device) or 'not known'}, kernel `{kernel}`"]
+    pod = f" of pod `{in_code(str(result.host['pod']))}`" if result.host.get("pod") else ""
+    lines = [f"device: {escaped(result.device) or 'not known'}{pod}, kernel `{kernel}`"]
     for digest, described in result.environments.items():
         names = (
             "torch",
@@ -254,6 +255,9 @@ def deviations(result: Result) -> tuple[str, ...]:
     ended = (result.ended or {}).get("outcome", "finished")
     if ended != "finished":
         found.append(f"the job ended early: {ended}")
+    found += [
+        f"`{in_code(str(name))}` was installed on the pod for this" for name in result.host.get("added", ())
+    ]
     found += [
         f"{run.recipe} replicate {run.replicate}, {run.arm}: {run.outcome}: {run.reason}"
         + "; made again" * bool(run.set_aside)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from pods import job
-from pods.preflight import preflight
-from pods.probe import PodState, Slot
+from pods.preflight import install, preflight
 
 from agent.bundle import NAME, bundle_of
 from agent.dispatch import Place, files_of, spec_of
@@ -55,21 +55,28 @@ def begin(
     if slot.busy and slot.holder != str(bench.paths(intent.job).root):
         return NotTaken(slot.busy)
     origin, bundle = source, b""
+    added: tuple[str, ...] = ()
     if not bench.is_here:
-        found = preflight(bench.shell, state, intent.slot, packages_of(planned.plan), source)
+        packages = packages_of(planned.plan)
+        found = preflight(bench.shell, state, intent.slot, packages, source)
+        missing = [lack.package for lack in found.lacks if lack.package]
+        if missing and bench.may_install:
+            added = install(bench.shell, missing)
+            found = preflight(bench.shell, state, intent.slot, packages, source)
         if found.lacks:
             return Lacking("; ".join(map(str, found.lacks)))
         if not found.reaches:
             origin = str(bench.paths(intent.job).root / "inputs" / NAME)
             bundle = bundle_of(planned.plan, source, yard.here)
-    return _begun(bench, planned, intent, (state, slot), (origin, bundle), limit_s, now)
+    host = host_of(state, slot) | ({"added": list(added)} if added else {})
+    return _begun(bench, planned, intent, host, (origin, bundle), limit_s, now)
 
 
 def _begun(
     bench: Bench,
     planned: Planned,
     intent: Intent,
-    where: tuple[PodState, Slot],
+    host: dict[str, Any],
     source: tuple[str, bytes],
     limit_s: float,
     now: datetime,
@@ -78,7 +85,6 @@ def _begun(
     place = Place(paths, intent.slot, bench.machine, bench.workspace, bench.shell.python)
     spec = spec_of(plan, intent.job, place)
     spec = replace(spec, limit_s=min(spec.limit_s, limit_s))
-    host = host_of(*where)
     known = known_noise(bench.shell, bench.machine, intent.slot, host, plan, now)
     files = files_of(plan, origin, planned.eval_rows, place)
     files |= noise_files(known.noise, plan)

@@ -38,6 +38,7 @@ class Bench:
     workspace: PurePosixPath | Path
     here: Path
     is_here: bool = True
+    may_install: bool = False
 
     def paths(self, name: str) -> Paths:
         """On the pod."""
@@ -84,7 +85,8 @@ class Yard:
         except InventoryError:
             raise PodError(f"pod {pod} is not one of this agent's") from None
         is_here = known.engine == "local"
-        return Bench(self.fleet.shell(pod), known.machine, known.workspace, self.here, is_here)
+        shell = self.fleet.shell(pod)
+        return Bench(shell, known.machine, known.workspace, self.here, is_here, known.may_install)
 
     def observe(self, pod: str, name: str) -> Observation:
         """How a job is, by what its pod has said in this tick."""
@@ -223,4 +225,4 @@ def floor_by(plan: Plan, now: datetime) -> Floor:
 def host_of(state: PodState, slot: Slot) -> dict[str, Any]:
     """What results say of the machine."""
     device = slot.gpu.name if slot.gpu else f"{state.host.cores} cores of {state.host.cpu_model}"
-    return {**asdict(state.host), "device": device, "slot": slot.name}
+    return {**asdict(state.host), "pod": state.pod.name, "device": device, "slot": slot.name}

@@ -33,7 +33,8 @@ class InventoryError(Exception):
 @dataclass(frozen=True, slots=True)
 class Pod:
     """One machine. What is None is left to ~/.ssh/config. `leave` are GPUs that are never taken, by UUID or
-    index; `price_per_hour` is that of one GPU. `tenancy` is the file's `class`."""
+    index; `price_per_hour` is that of one GPU. `tenancy` is the file's `class`. `may_install`: what a recipe
+    needs and `python` lacks may be put there."""
 
     name: str
     engine: Engine = "ssh"
@@ -49,6 +50,7 @@ class Pod:
     workspace: PurePosixPath = WORKSPACE
     machine: PurePosixPath = MACHINE
     python: str = "python3"
+    may_install: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class _Pod(_Table):
     workspace: str = str(WORKSPACE)
     machine: str = str(MACHINE)
     python: Annotated[str, Field(min_length=1)] = "python3"
+    install_packages: bool = False
 
 
 class _File(_Table):
@@ -148,6 +151,7 @@ def _pod(name: str, table: _Pod, folder: Path) -> Pod:
         workspace=PurePosixPath(table.workspace),
         machine=PurePosixPath(table.machine),
         python=table.python,
+        may_install=table.install_packages,
     )
 
 

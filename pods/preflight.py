@@ -9,9 +9,10 @@ from pods import answers
 from pods.archive import supervisor_archive
 from pods.facts import Host
 from pods.probe import PodState
-from pods.shell import Shell
+from pods.shell import PodError, Shell
 
 TIMEOUT_S = 240.0
+INSTALL_S = 1800.0
 LEAST_FREE_B = 2 << 30
 LEAST_INODES = 10_000
 LEAST_MEMORY_MIB = 1024
@@ -24,6 +25,7 @@ class Lack:
     what: str
     why: str
     mend: str = ""
+    package: str = ""  # that does not import
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}{f'; {self.mend}' if self.mend else ''}"
@@ -43,8 +45,19 @@ def preflight(shell: Shell, state: PodState, slot: str, packages: Sequence[str],
     argv += [] if slot == "cpu" else ["--gpu", slot]
     argv += [part for name in packages for part in ("--package", name)]
     answer = answers.bring(shell, supervisor_archive(), argv, timeout_s=TIMEOUT_S)
-    asked = [Lack(one["what"], one["why"], one["mend"]) for one in answer["lacks"]]
+    asked = [Lack(**one) for one in answer["lacks"]]
     return Preflight((*seen_lacks(state), *asked), bool(answer["reaches"]))
+
+
+def install(shell: Shell, packages: Sequence[str]) -> tuple[str, ...]:
+    """Into the pod's own environment, where the operator allows it; what was installed. Raises PodError."""
+    names = [name.replace("_", "-") for name in packages]
+    argv = [shell.python, "-m", "pip", "install", "--quiet", "--no-input", *names]
+    done = shell.run(argv, timeout_s=INSTALL_S)
+    if done.status != 0:
+        told = done.err.decode(errors="replace").strip().splitlines()
+        raise PodError(f"{' '.join(names)} could not be installed: {told[-1] if told else 'no answer'}")
+    return tuple(names)
 
 
 def seen_lacks(state: PodState) -> tuple[Lack, ...]:

@@ -54,7 +54,7 @@ def _packages(python: str, packages: Sequence[str]) -> list[dict[str, str]]:
     for line in done.stdout.decode(errors="replace").splitlines():
         name = line.partition(" ")[0]
         install = f"{python} -m pip install {name.replace('_', '-')}"
-        lacks.append(_lack("package", f"{line}", install))
+        lacks.append({**_lack("package", line, install), "package": name})
     return lacks
 
 

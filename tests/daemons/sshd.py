@@ -98,7 +98,7 @@ class Daemon:
             "UsePAM": "no",
             "PasswordAuthentication": "no",
             "PidFile": "none",
-            "SetEnv": f'PATH="{self.programs}:{os.environ["PATH"]}" HOME="{self.folder}"',
+            "SetEnv": " ".join(f'{name}="{value}"' for name, value in self._environment().items()),
             "MaxStartups": 200,
         }
         path = self.folder / "sshd_config"
@@ -117,6 +117,11 @@ class Daemon:
             assert self.process.poll() is None, (self.folder / "sshd.log").read_text()
             assert time.monotonic() < until, "sshd did not come up"
             time.sleep(0.02)
+
+    def _environment(self) -> dict[str, str]:
+        """Of whatever is run there; one thread each, since others run beside it on few cores."""
+        path = f"{self.programs}:{os.environ['PATH']}"
+        return {"PATH": path, "HOME": str(self.folder), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
     def connections(self) -> list[int]:
         """Process ids of the daemon's processes for its connections."""

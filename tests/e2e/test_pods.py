@@ -235,3 +235,19 @@ def test_a_job_folder_without_a_verdict_stays(life):
     life.until(lambda: "Status: stopped" in life.stages(number))
     assert f"{job.name} stays: #{number} has no verdict" in life.run("pods", "gc", "--yes").stdout
     assert job.exists()
+
+
+def test_commits_travel_to_pods_that_cannot_fetch_them(life):
+    """The tracker's address leads nowhere from there."""
+    address = life.hub.base_url.partition("/api")[0]
+    for daemon in life.daemons.values():
+        (daemon.folder / ".gitconfig").write_text(f'[url "http://127.0.0.1:1/"]\ninsteadOf = {address}/\n')
+    number = life.file(life.body(arms="", criteria="sleep:end_to_end_s<=9"))
+    life.start_agent()
+    life.until_verdict(number)
+    [job] = life.jobs()
+    assert (job / "inputs" / "repository.bundle").stat().st_size > 0
+    settings = json.loads((job / "worker.json").read_text())
+    assert settings["source"] == str(job / "inputs" / "repository.bundle")
+    assert life.command("verify", life.command.workplace / ".paceline").out == "identical\n"
+    assert "of pod `alpha`" in life.comments(number)[3]["body"]

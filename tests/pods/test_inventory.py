@@ -23,6 +23,7 @@ leave_gpus = [0, "GPU-1"]
 workspace = "/workspace/pace line"
 machine = "/srv/paceline"
 python = "/opt/env/bin/python"
+install_packages = true
 
 [pod.beta]
 
@@ -53,6 +54,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file():
         workspace=PurePosixPath("/workspace/pace line"),
         machine=PurePosixPath("/srv/paceline"),
         python="/opt/env/bin/python",
+        may_install=True,
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import pytest
 
+from pods import preflight as checks
 from pods.preflight import Lack, Preflight, preflight, seen_lacks
 from pods.probe import Disk, PodState, probe
+from pods.shell import PodError
 from tests.daemons.nvidia import Card, install
 
 pytestmark = pytest.mark.ssh
@@ -41,6 +44,7 @@ def test_a_package_that_does_not_import_comes_with_its_install_line(daemon, stat
         "package",
         "no_such_package ModuleNotFoundError No module named 'no_such_package'",
         f"{sys.executable} -m pip install no-such-package",
+        "no_such_package",
     )
 
 
@@ -72,3 +76,31 @@ def test_room_on_the_disk_is_judged_from_the_probe(state, changes, what):
 def test_a_machine_with_hardly_any_memory_is_named(state):
     small = replace(state, host=replace(state.host, memory_mib=512))
     assert [str(lack) for lack in seen_lacks(small)] == ["memory: 512 MiB, 1024 are needed"]
+
+
+WHEEL = {
+    "tiny_kernel.py": "",
+    "tiny_kernel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny-kernel\nVersion: 1.0\n",
+    "tiny_kernel-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "tiny_kernel-1.0.dist-info/RECORD": "",
+}
+
+
+@pytest.mark.slow
+def test_a_package_that_is_lacking_is_installed_where_that_is_allowed(daemon, state, repository, tmp_path):
+    """From a folder of wheels, into an environment of the pod's own."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    with zipfile.ZipFile(tmp_path / "tiny_kernel-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in WHEEL.items():
+            wheel.writestr(name, text)
+    (daemon.folder / ".config" / "pip").mkdir(parents=True)
+    config = f"[global]\nno-index = true\nfind-links = {tmp_path}\n"
+    (daemon.folder / ".config" / "pip" / "pip.conf").write_text(config)
+    shell = daemon.shell()
+    shell.python = str(tmp_path / "env" / "bin" / "python")
+    [lack] = preflight(shell, state, "cpu", ["tiny_kernel"], repository).lacks
+    assert lack.package == "tiny_kernel"
+    assert checks.install(shell, ["tiny_kernel"]) == ("tiny-kernel",)
+    assert preflight(shell, state, "cpu", ["tiny_kernel"], repository).lacks == ()
+    with pytest.raises(PodError, match="no-such could not be installed: ERROR"):
+        checks.install(shell, ["no_such"])
