@@ -238,10 +238,10 @@ def test_a_job_folder_without_a_verdict_stays(life):
 
 
 def test_commits_travel_to_pods_that_cannot_fetch_them(life):
-    """The tracker's address leads nowhere from there."""
-    address = life.hub.base_url.partition("/api")[0]
+    """The repository's address leads nowhere from there."""
     for daemon in life.daemons.values():
-        (daemon.folder / ".gitconfig").write_text(f'[url "http://127.0.0.1:1/"]\ninsteadOf = {address}/\n')
+        nowhere = f'[url "http://127.0.0.1:1/"]\ninsteadOf = "{life.repo.as_uri()}"\n'
+        (daemon.folder / ".gitconfig").write_text(nowhere)
     number = life.file(life.body(arms="", criteria="sleep:end_to_end_s<=9"))
     life.start_agent()
     life.until_verdict(number)
