@@ -140,19 +140,16 @@ class Yard:
 
     def states(self) -> tuple[PodState | Unusable, ...]:
         """All pods, probed once in this tick."""
-        missing = [pod.name for pod in self.fleet.inventory.pods if pod.name not in self._states]
-        for state in self.fleet.probe(missing) if missing else ():
-            self._states[state.pod.name] = state
-            if isinstance(state, PodState):
-                self._slots[state.pod.name] = frozenset(slot.name for slot in state.slots)
-        return tuple(self._states[pod.name] for pod in self.fleet.inventory.pods)
+        pods = [pod.name for pod in self.fleet.inventory.pods]
+        self._probe(pods)
+        return tuple(self._states[pod] for pod in pods)
 
     def choose(self, need: Need, floor: Floor, avoid: Collection[tuple[str, str]] = ()) -> Choice:
         return freest(self.states(), need, floor=floor, taken=self.promised, avoid=avoid)
 
     def slot(self, pod: str, name: str) -> tuple[PodState, Slot]:
         """What is known of a slot now. Raises PodError where the pod or the slot is not there."""
-        self.states()
+        self._probe([pod])
         state = self._states.get(pod)
         if isinstance(state, PodState):
             for slot in state.slots:
@@ -168,6 +165,13 @@ class Yard:
 
     def close(self) -> None:
         self.fleet.close()
+
+    def _probe(self, pods: list[str]) -> None:
+        missing = [pod for pod in pods if pod not in self._states]
+        for state in self.fleet.probe(missing) if missing else ():
+            self._states[state.pod.name] = state
+            if isinstance(state, PodState):
+                self._slots[state.pod.name] = frozenset(slot.name for slot in state.slots)
 
     def _all_told(self) -> dict[str, UnderWay]:
         self._ask([pod.name for pod in self.fleet.inventory.pods])
