@@ -41,6 +41,7 @@ from agent.launching import Begun, Lacking, NotTaken, begin
 from agent.ledger import Intent, State
 from agent.marker import Kind, Marker, render, with_live_line
 from agent.result import Result
+from agent.result_bodies import results_payload, results_text, verdict_payload, verdict_text
 from agent.situation import Situation
 from agent.task import Task
 from agent.tracker import TrackerError
@@ -88,13 +89,13 @@ def perform(  # noqa: PLR0912 - one case for each action
             say("measured; posting results")
             result = _result(desk, intent.pod, intent.job, action.state.plan)
             hours, earlier_h = found.gpu_hours, round(found.spent_s / 3600.0, 6)
-            text = bodies.results_text(result, hours, earlier_h)
-            _post(desk, number, found, "results", text, bodies.results_payload(result, hours, earlier_h))
+            text = results_text(result, hours, earlier_h)
+            _post(desk, number, found, "results", text, results_payload(result, hours, earlier_h))
         case Verdict(job=name):
             result = _result(desk, found.ledger.pod_of(name) or "", name, action.state.plan)
             say(f"verdict {result.judgement.verdict.outcome}")
-            text = bodies.verdict_text(result, _task_of(found))
-            _post(desk, number, found, "verdict", text, bodies.verdict_payload(result))
+            text = verdict_text(result, _task_of(found))
+            _post(desk, number, found, "verdict", text, verdict_payload(result))
         case Fold():
             _fold(desk, action)
         case Fail(state=state, why=why):

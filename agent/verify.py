@@ -15,11 +15,11 @@ from typing import Any
 from bench.events import read_events
 from bench.worker.files import sha256_of
 
-from agent.bodies import results_text, verdict_text
 from agent.errors import TaskError
 from agent.marker import unverified
 from agent.report import report_text
 from agent.result import REPORT, RESULT, Result, document_of, result_of
+from agent.result_bodies import results_text, verdict_text
 from agent.task import Task, parse_task
 
 MOST_LINES = 20

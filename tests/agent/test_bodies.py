@@ -21,6 +21,15 @@ from agent.ledger import Intent, State
 from agent.marker import LIVE, Key, Marker, Place, parse, render
 from agent.planning import Planned
 from agent.result import result_of
+from agent.result_bodies import (
+    deviations,
+    environment_lines,
+    results_payload,
+    results_text,
+    time_lines,
+    verdict_payload,
+    verdict_text,
+)
 from agent.task import AskedChange, Problem, Problems, Task
 from bench.plan import Arm
 from tests.agent.made_job import ARMS, SFT, events_of, made_plan, made_raw, write, write_job
@@ -132,13 +141,13 @@ def test_progress_reads_as_it_did(name):
 
 
 def test_results_read_as_they_did(result):
-    text = bodies.results_text(result, 1.0)
+    text = results_text(result, 1.0)
     said("results", text)
     assert reads_as_golden("results", text)
 
 
 def test_a_verdict_reads_as_it_did(result):
-    text = bodies.verdict_text(result, TASK)
+    text = verdict_text(result, TASK)
     said("verdict", text)
     assert reads_as_golden("verdict", text)
 
@@ -185,71 +194,71 @@ def test_a_task_that_was_refused_is_told_why():
     "heading", ["### sft", "### Environment", "### Commits", "### Time against budget", "### Deviations"]
 )
 def test_results_have_their_parts(result, heading):
-    assert heading in bodies.results_text(result, 1.0).splitlines()
+    assert heading in results_text(result, 1.0).splitlines()
 
 
 def test_results_list_commits_in_order(result):
-    text = bodies.results_text(result, 1.0)
+    text = results_text(result, 1.0)
     assert text.index("FlashAttention 2") < text.index("pad to the longest row")
 
 
 def test_a_binary_file_has_no_lines(result):
-    [row] = [line for line in bodies.results_text(result, 1.0).splitlines() if "logo.png" in line]
+    [row] = [line for line in results_text(result, 1.0).splitlines() if "logo.png" in line]
     assert [cell.strip() for cell in row.strip("|").split("|")] == ["logo.png", "-", "-"]
 
 
 def test_time_stands_against_the_budget(result):
-    spent = bodies.time_lines(result, 1.5)[1]
+    spent = time_lines(result, 1.5)[1]
     assert "0.100 GPU-hours" in spent  # 360 s
     assert "budget 1.5" in spent
 
 
 def test_earlier_attempts_count_against_the_budget_too(result):
-    assert "0.100 GPU-hours of slot time from start to end, budget 1.5" in bodies.time_lines(result, 1.5)[1]
-    assert "end, at most 0.250 in earlier attempts, budget 1.5" in bodies.time_lines(result, 1.5, 0.25)[1]
-    assert bodies.results_payload(result, 1.5, 0.25)["earlier_h"] == 0.25
+    assert "0.100 GPU-hours of slot time from start to end, budget 1.5" in time_lines(result, 1.5)[1]
+    assert "end, at most 0.250 in earlier attempts, budget 1.5" in time_lines(result, 1.5, 0.25)[1]
+    assert results_payload(result, 1.5, 0.25)["earlier_h"] == 0.25
 
 
 def test_results_and_verdict_name_their_job(result):
-    assert bodies.results_payload(result, 1.0)["job"] == bodies.verdict_payload(result)["job"] == "job"
+    assert results_payload(result, 1.0)["job"] == verdict_payload(result)["job"] == "job"
 
 
 def test_a_run_that_crashed_is_a_deviation(result):
-    [line] = bodies.deviations(result)
+    [line] = deviations(result)
     assert line.startswith("sft replicate 2, optimized+packing: crashed")
 
 
 def test_runs_that_were_not_made_are_a_deviation(result):
     short = replace(result, runs=result.runs[:-2])
-    assert bodies.deviations(short)[-1] == "2 of 9 planned runs were not made"
+    assert deviations(short)[-1] == "2 of 9 planned runs were not made"
 
 
 def test_a_run_that_was_set_aside_fills_no_gap_and_is_said_to_be_made_again(result):
     first, *others = result.runs
     aside = replace(first, outcome="tainted", reason="heavy load: 50 %", set_aside=1)
-    told = bodies.deviations(replace(result, runs=(aside, first, *others[:-1])))
+    told = deviations(replace(result, runs=(aside, first, *others[:-1])))
     assert told[0] == "sft replicate 1, baseline: tainted: heavy load: 50 %; made again"
     assert told[-1] == "1 of 9 planned runs were not made"
 
 
 def test_an_arm_with_parameters_has_no_history_of_its_own(result):
     history = {**HISTORY, PACKING.name: HISTORY["optimized"]}
-    text = bodies.results_text(replace(result, history=history), 1.0)
+    text = results_text(replace(result, history=history), 1.0)
     assert text.count("FlashAttention 2") == 1
 
 
 def test_the_promises_of_the_issue_are_never_scored_by_a_run_of_all_together(result):
-    rows = [line for line in bodies.verdict_text(result, TASK).splitlines() if "trainer.py" in line]
+    rows = [line for line in verdict_text(result, TASK).splitlines() if "trainer.py" in line]
     assert len(rows) == 2
     assert all("NOT MEASURED" in row for row in rows)
 
 
 def test_a_verdict_without_its_task_promises_nothing(result):
-    assert "Promised" not in bodies.verdict_text(result, None)
+    assert "Promised" not in verdict_text(result, None)
 
 
 def test_the_payload_of_a_verdict_is_the_judgement(result):
-    payload = bodies.verdict_payload(result)
+    payload = verdict_payload(result)
     assert (payload["plan"], payload["outcome"]) == (PLAN.hash, result.judgement.verdict.outcome)
     assert json.loads(json.dumps(payload)) == payload
 
@@ -257,8 +266,8 @@ def test_the_payload_of_a_verdict_is_the_judgement(result):
 @pytest.mark.parametrize("kind", ["results", "verdict", *PROGRESS])
 def test_no_blank_line_is_doubled(result, kind):
     text = {
-        "results": lambda: bodies.results_text(result, 1.0),
-        "verdict": lambda: bodies.verdict_text(result, TASK),
+        "results": lambda: results_text(result, 1.0),
+        "verdict": lambda: verdict_text(result, TASK),
     }.get(kind, lambda: bodies.progress_text(PROGRESS[kind], TASK))()
     assert not [n for n, pair in enumerate(pairwise(text.split("\n"))) if pair == ("", "")]
 
@@ -281,7 +290,7 @@ def test_an_example_of_several_lines_is_shown_as_it_is_typed():
 
 def test_every_detail_of_a_reason_is_told_whole(tmp_path):
     """Joined to one line they would be cut at the length of a cell."""
-    text = bodies.verdict_text(made_many(tmp_path / "job", 6, 2, 3), None)
+    text = verdict_text(made_many(tmp_path / "job", 6, 2, 3), None)
     told = [line for line in text.splitlines() if line.startswith("  - recipe-")]
     assert len(told) == 6
     assert not any(line.endswith("…") for line in told)
@@ -334,19 +343,19 @@ def hostile_result(tmp_path):
 
 
 def test_hostile_text_in_results_is_text(hostile_result):
-    text = bodies.results_text(hostile_result, 1.0)
+    text = results_text(hostile_result, 1.0)
     said("results", text)
     assert is_harmless(text, own_html=2)  # <details> and </details>
 
 
 def test_hostile_text_in_a_verdict_is_text(hostile_result):
-    text = bodies.verdict_text(hostile_result, HOSTILE_TASK)
+    text = verdict_text(hostile_result, HOSTILE_TASK)
     said("verdict", text)
     assert is_harmless(text)
 
 
 def test_hostile_changes_move_no_cell(hostile_result):
-    text = bodies.verdict_text(hostile_result, HOSTILE_TASK)
+    text = verdict_text(hostile_result, HOSTILE_TASK)
     section = text.split("### Promised by the issue")[1]
     [row] = [line for line in section.splitlines() if line.startswith("| A")]
     assert row.count("|") == 6
@@ -354,7 +363,7 @@ def test_hostile_changes_move_no_cell(hostile_result):
 
 def test_the_context_of_an_issue_is_never_repeated(hostile_result):
     task = replace(TASK, context="a secret word: xyzzy")
-    assert "xyzzy" not in bodies.verdict_text(hostile_result, task)
+    assert "xyzzy" not in verdict_text(hostile_result, task)
 
 
 def test_hostile_notes_in_progress_are_text():
@@ -397,7 +406,10 @@ def test_no_text_of_task_commit_or_log_makes_a_comment_a_marker_of_its_own(resul
     runs = [replace(run, outcome="crashed", reason=third) for run in result.runs]
     bent = replace(result, history=history, runs=tuple(runs))
     task = replace(TASK, changes=(AskedChange("A", first, second, third),))
-    texts = {"results": bodies.results_text(bent, 1.0), "verdict": bodies.verdict_text(bent, task)}
+    texts = {
+        "results": results_text(bent, 1.0),
+        "verdict": verdict_text(bent, task),
+    }
     for kind, text in texts.items():
         said(kind, text)
         assert not kinds_of(text) & {"html_inline", "link_open", "image"}
@@ -428,18 +440,18 @@ def made_many(folder, recipes, arms, replicates):
 
 def test_results_of_three_recipes_with_four_arms_and_twelve_replicates_fit(tmp_path):
     result = made_many(tmp_path / "job", 3, 4, 12)
-    payload = bodies.results_payload(result, 1.0)
-    assert len(render(Marker("results", 1, bodies.results_text(result, 1.0), payload), PLACE, KEY)) < 60_000
+    payload = results_payload(result, 1.0)
+    assert len(render(Marker("results", 1, results_text(result, 1.0), payload), PLACE, KEY)) < 60_000
 
 
 def test_the_text_of_results_stays_short_for_many_recipes_arms_and_replicates(tmp_path):
     result = made_many(tmp_path / "job", 6, 8, 12)
-    assert len(bodies.results_text(result, 1.0)) < 60_000 - (16 << 10)
+    assert len(results_text(result, 1.0)) < 60_000 - (16 << 10)
 
 
 def test_the_payload_of_results_stays_short_for_many_recipes_arms_and_replicates(tmp_path):
     result = made_many(tmp_path / "job", 6, 8, 12)
-    render(Marker("results", 1, "text", bodies.results_payload(result, 1.0)), PLACE, KEY)
+    render(Marker("results", 1, "text", results_payload(result, 1.0)), PLACE, KEY)
 
 
 def test_results_with_as_many_files_and_commits_as_are_listed_fit(result):
@@ -447,13 +459,13 @@ def test_results_with_as_many_files_and_commits_as_are_listed_fit(result):
     files = [{"path": f"src/{'x' * 200 if n == 0 else n}.py", "added": 1, "removed": 1} for n in range(200)]
     commits = [{"id": "c" * 40, "subject": "a subject of seventy-two characters".ljust(72, "x")}] * 200
     bent = replace(result, history={"optimized": {"commits": commits, "files": files}})
-    said("results", bodies.results_text(bent, 1.0))
+    said("results", results_text(bent, 1.0))
 
 
 def test_a_verdict_fits_with_as_many_changes_as_a_form_can_hold(result):
     long = AskedChange("A0", "x" * 300, "y" * 300, "z" * 300)
     changes = (long, *(AskedChange(f"A{n}", "trainer.py:1", "a change", "+1 %") for n in range(1, 98)))
-    said("verdict", bodies.verdict_text(result, replace(TASK, changes=changes)))
+    said("verdict", verdict_text(result, replace(TASK, changes=changes)))
 
 
 def test_a_parameter_value_in_progress_mentions_nobody():
@@ -463,13 +475,13 @@ def test_a_parameter_value_in_progress_mentions_nobody():
 
 
 def test_the_name_of_a_device_in_results_is_text(result):
-    text = bodies.results_text(replace(result, host={"device": HOSTILE}), 1.0)
+    text = results_text(replace(result, host={"device": HOSTILE}), 1.0)
     assert is_harmless(text, own_html=2)
 
 
 def test_an_environment_without_a_package_that_matters_is_told_without_one(result):
     bare = replace(result, environments={"9f": {"python": "3.11.9", "packages": ["numpy==2.3.0"]}})
-    assert "``" not in bodies.environment_lines(bare)[1]
+    assert "``" not in environment_lines(bare)[1]
 
 
 def test_progress_tells_why_an_attempt_has_ended_without_result():
@@ -479,9 +491,9 @@ def test_progress_tells_why_an_attempt_has_ended_without_result():
 @pytest.mark.parametrize("subject", ["fixes #12", "as in acme/other#3", "GH-12"])
 def test_the_subject_of_a_commit_refers_to_no_issue(result, subject):
     history = {"optimized": {"commits": [{"id": "c" * 40, "subject": subject}], "files": []}}
-    assert subject not in bodies.results_text(replace(result, history=history), 1.0)
+    assert subject not in results_text(replace(result, history=history), 1.0)
 
 
 def test_results_of_a_job_that_could_not_measure_say_why(result):
-    text = bodies.results_text(replace(result, runs=(), error="pip failed: no matching distribution"), 1.0)
+    text = results_text(replace(result, runs=(), error="pip failed: no matching distribution"), 1.0)
     assert "pip failed: no matching distribution" in text

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.bodies import results_payload, results_text
 from agent.errors import TaskError
 from agent.marker import Key, Marker, Place, render
 from agent.result import result_of
+from agent.result_bodies import results_payload, results_text
 from agent.verify import MOST_LINES, differences
 from bench.worker.files import sha256_of
 from tests.agent.made_job import events_of, made_raw, store_result, write_job
