@@ -45,10 +45,11 @@ BENCH_DECIDES = (
     "units",
     "tables",
 )
-AGENT_DECIDES = ("planning", "config", "task", "task_form", "task_criteria", "marker")
+AGENT_DECIDES = ("planning", "config", "task", "task_form", "task_criteria", "marker", "reading", "action")
 DECIDE = [
     *(f"bench/{name}.py" for name in BENCH_DECIDES),
     *(f"agent/{name}.py" for name in AGENT_DECIDES),
+    "pods/choose.py",
 ]
 TRAVEL = ["bench/plan.py", *(f"bench/{name}" for name in READS)]
 ONLY_ONE = {"github": "agent/tracker_github.py", "paramiko": "pods/ssh/"}
