@@ -34,7 +34,7 @@ e2e: install
 
 # An issue is filed on the embedded tracker, the agent measures, the issue has its verdict.
 demo: install
-	KEEP=$(KEEP) KILL=$(KILL) $(BIN)/python scripts/demo.py
+	KEEP=$(KEEP) KILL=$(KILL) PODS=$(PODS) $(BIN)/python scripts/demo.py
 
 # What the harness and the hook cost, for docs/measurement.md.
 measure-harness: install

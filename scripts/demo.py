@@ -4,7 +4,8 @@ Starts the embedded tracker on loopback, writes the target repository, files an 
 API, runs the agent until the verdict, prints the comments as a maintainer reads them. Leaves `.paceline/demo`
 with issue.json (issue and comments as the REST API serves them) and report.json (the JSON of the result).
 KEEP=1 in the environment leaves the tracker running; KILL=1 kills the agent (`kill -9`) at five moments and
-starts it again. Every process is ended by its id.
+starts it again; PODS=1 measures on one of two pods, which are SSH daemons on loopback. Every process is ended
+by its id.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ repository = "{repository}"
 url = "{url}"
 token_env = "PACELINE_DEMO_TOKEN"
 [agent]
-workspace = "."
+workspace = "."{pods}
 key = "{key}"
 poll_s = 1.0
 [trust]
@@ -46,8 +47,13 @@ def main() -> None:
     keeps = os.environ.get("KEEP") == "1"
     prepare()
     hub, address = start_hub()
-    agent = None
+    agent, daemons = None, []
     try:
+        if os.environ.get("PODS") == "1":
+            from demo_pods import start_pods
+
+            daemons = start_pods(DEMO)
+            print("== two pods are reached over SSH: alpha and beta", flush=True)
         print(f"== tracker at {address}", flush=True)
         number = file_issue(address)
         page = f"{address}/{REPOSITORY}/issues/{number}"
@@ -59,6 +65,8 @@ def main() -> None:
         if agent is not None:
             end(agent.process)
         end_jobs()
+        for daemon in daemons:
+            daemon.end()
         if not keeps:
             end(hub)
     print_comments(comments)
@@ -134,7 +142,13 @@ class Agent:
 
 
 def runs_ended() -> int:
-    return len(list((DEMO / "jobs").glob("*/runs/*/*/*/exit.json")))
+    return sum(len(list(job.glob("runs/*/*/*/exit.json"))) for job in jobs())
+
+
+def jobs() -> list[Path]:
+    """Where they are measured: here, or on the pods."""
+    on_pods = list(DEMO.glob("pods/*/work/jobs/*"))
+    return on_pods or list(DEMO.glob("jobs/*"))
 
 
 MOMENTS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
@@ -148,7 +162,8 @@ MOMENTS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
 
 def start_agent(address: str) -> subprocess.Popen[bytes]:
     config = DEMO / "paceline-agent.toml"
-    text = CONFIG.format(repository=REPOSITORY, url=f"{address}/api/v3", key=DEMO / "key")
+    pods = '\npods = "pods.toml"' if (DEMO / "pods.toml").exists() else ""
+    text = CONFIG.format(repository=REPOSITORY, url=f"{address}/api/v3", key=DEMO / "key", pods=pods)
     config.write_text(text, encoding="utf-8")
     environment = {**os.environ, "PACELINE_DEMO_TOKEN": (DEMO / "paceline.token").read_text()}
     make_key = (
@@ -210,7 +225,7 @@ def write_report() -> None:
 
 def end_jobs() -> None:
     """A job outlives the agent; where the demo broke off, nobody waits for it any more."""
-    for job in (DEMO / "jobs").glob("*"):
+    for job in jobs():
         if not (job / "exit.json").exists():
             command = [sys.executable, "-I", "-S", str(job / "supervisor.pyz"), "cancel", str(job)]
             subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
