@@ -27,7 +27,7 @@ def troubles(document: dict, demo: Path = DEMO) -> list[str]:
     if len(runs) != ASKED_FOR:
         found.append(f"{len(runs)} runs, {ASKED_FOR} were asked for")
     found += repeated(demo, len(document["runs"]) - len(runs))
-    left = processes_of(demo / "jobs")
+    left = [*processes_of(demo / "jobs"), *processes_of(demo / "pods")]
     if left:
         found.append(f"processes were left behind: {left}")
     states = {(e["recipe"], e["arm"]): e["state"] for e in document["equivalence"]}
