@@ -176,8 +176,8 @@ def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
     best = desk.yard.choose(need_of(plan), floor_by(plan, now)).best
     if best is None or best.slot is None:
         return ()
-    state, slot = desk.yard.slot(best.pod, best.slot)
-    return forecast_lines(plan, known_in(state.noise_of(slot.name), plan, now))
+    found = desk.yard.slot(best.pod, best.slot)
+    return forecast_lines(plan, known_in(found[0].noise_of(best.slot), plan, now)) if found else ()
 
 
 def _choice(desk: Desk, number: int, found: Situation, plan: Plan) -> Choice:

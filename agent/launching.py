@@ -51,7 +51,10 @@ def begin(
 ) -> Begun | NotTaken | Lacking:
     """Raises PodError: then it may be repeated."""
     bench = yard.bench(intent.pod)
-    state, slot = yard.slot(intent.pod, intent.slot)
+    found_slot = yard.slot(intent.pod, intent.slot)
+    if found_slot is None:
+        return Lacking(f"slot {intent.slot}: the pod was replaced, or its GPU")
+    state, slot = found_slot
     if slot.busy and slot.holder != str(bench.paths(intent.job).root):
         return NotTaken(slot.busy)
     origin, bundle = source, b""

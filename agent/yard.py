@@ -147,15 +147,12 @@ class Yard:
     def choose(self, need: Need, floor: Floor, avoid: Collection[tuple[str, str]] = ()) -> Choice:
         return freest(self.states(), need, floor=floor, taken=self.promised, avoid=avoid)
 
-    def slot(self, pod: str, name: str) -> tuple[PodState, Slot]:
-        """What is known of a slot now. Raises PodError where the pod or the slot is not there."""
+    def slot(self, pod: str, name: str) -> tuple[PodState, Slot] | None:
+        """What is known of a slot now, None where the pod has no such one. Raises PodError."""
         self._probe([pod])
         state = self._states.get(pod)
         if isinstance(state, PodState):
-            for slot in state.slots:
-                if slot.name == name:
-                    return state, slot
-            raise PodError(f"{pod} has no slot {name} any more")
+            return next(((state, slot) for slot in state.slots if slot.name == name), None)
         raise PodError(state.why if state else f"pod {pod} is not one of this agent's")
 
     def forget(self, pod: str) -> None:

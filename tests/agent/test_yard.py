@@ -121,10 +121,12 @@ def test_slots_are_promised_once_in_a_tick(world):
     assert chosen() == "pod-1"
 
 
-def test_a_slot_that_is_gone_is_told(world):
+def test_a_slot_that_is_gone_is_none_and_one_of_a_pod_that_is_gone_is_unknown(world):
     assert world.yard.slot("pod-1", "cpu")[1].name == "cpu"
-    with pytest.raises(PodError, match="pod-1 has no slot GPU-7 any more"):
-        world.yard.slot("pod-1", "GPU-7")
+    assert world.yard.slot("pod-1", "GPU-7") is None
+    world.machines["pod-2"].is_reached = False
+    with pytest.raises(PodError, match="pod-2 is not reached"):
+        world.yard.slot("pod-2", "cpu")
 
 
 def test_paths_are_those_of_the_pod_and_copies_lie_here(world, tmp_path):
