@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -211,6 +212,27 @@ def test_two_agents_race_for_the_last_slot_and_one_job_starts(daemon):
     winner.go()
     assert winner.until(Finished).exit.outcome == "finished"
     assert not (loser.folder / "starts").exists()
+
+
+HUNGRY = """
+import resource, subprocess, sys
+resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20))
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+bytearray(1 << 30)
+"""
+
+
+def test_a_job_that_runs_out_of_memory_has_its_end_and_leaves_nothing(daemon):
+    remote = Remote(daemon)
+    remote.spec = replace(remote.spec, command=(sys.executable, "-c", HUNGRY))
+    job.prepare(remote.shell, remote.spec, {})
+    job.take(remote.shell, remote.paths, remote.machine, "cpu")
+    job.launch(remote.shell, remote.paths)
+    ended = remote.until(Finished).exit
+    assert (ended.outcome, ended.status, ended.left) == ("crashed", 1, ())
+    assert "MemoryError" in (remote.folder / "log").read_text()
+    assert started.living(JobPaths(remote.folder)) == set()
+    assert job.is_free(remote.shell, remote.machine, "cpu")
 
 
 def test_a_killed_supervisor_is_a_lost_job_and_a_cancel_leaves_nothing(remote):
