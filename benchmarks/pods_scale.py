@@ -14,23 +14,31 @@ import statistics
 import sys
 import tempfile
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from agent.yard import Yard  # noqa: E402
 from pods import job  # noqa: E402
 from pods.choose import Need, freest  # noqa: E402
+from pods.fleet import Fleet  # noqa: E402
+from pods.inventory import Inventory  # noqa: E402
 from pods.job import JobSpec  # noqa: E402
 from pods.paths import JobPaths  # noqa: E402
 from pods.probe import PodState, probe_all  # noqa: E402
+from pods.route import Route  # noqa: E402
+from pods.shell import Completed  # noqa: E402
 from pods.ssh.link import LIMITS  # noqa: E402
+from pods.ssh.shell import SshShell  # noqa: E402
 from tests.daemons.nvidia import Card, install  # noqa: E402
 from tests.daemons.sshd import Daemon, make_user_key, new_daemon  # noqa: E402
 
 PODS, HUNG, DAEMONS = 100, 10, 5
 LIMIT_S = 10.0
 LAUNCHES = 7
+TASKS, FOLLOWED, TICKS = 20, 10, 5
 FIRST_LINE = "import sys, time, pathlib; pathlib.Path(sys.argv[1]).write_text(str(time.monotonic()))"
 
 
@@ -43,7 +51,7 @@ def main() -> None:
             for daemon in daemons:
                 install(daemon.programs, [Card("GPU-1"), Card("GPU-2")])
             (daemons[-1].programs / "hangs").touch()
-            measured = {**probed(daemons), **launched(daemons[0])}
+            measured = {**probed(daemons), **followed(daemons[:-1]), **launched(daemons[0])}
         finally:
             for daemon in daemons:
                 daemon.end()
@@ -61,6 +69,9 @@ def rows(measured: dict[str, float]) -> list[tuple[str, str, str]]:
         ("the same over connections that are there", f"{measured['again_s']:.1f} s", limit),
         ("memory of the asking process at its peak", f"{measured['peak_mib']:.0f} MiB", "150 MiB"),
         ("connections made by both", f"{measured['connects']}", f"{PODS}"),
+        (f"round trips of a tick, {TASKS} tasks on {FOLLOWED} pods", f"{measured['trips']:g}", f"{FOLLOWED}"),
+        ("the longest such tick", f"{measured['tick_s']:.2f} s", ""),
+        ("connections made by all of them", f"{measured['tick_connects']:g}", f"{FOLLOWED}"),
         (f"from launch to the first line, median of {LAUNCHES}", f"{launch_s:.2f} s", ""),
         ("the same command by hand over the same connection", f"{hand_s:.2f} s", ""),
         ("difference", f"{launch_s - hand_s:.2f} s", "2 s"),
@@ -87,6 +98,45 @@ def probed(daemons: list[Daemon]) -> dict[str, float]:
         shell.close()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"first_s": first_s, "again_s": again_s, "connects": connects, "peak_mib": peak_mib}
+
+
+class Counted(SshShell):
+    """Counts its round trips."""
+
+    trips = 0
+
+    def run(self, *arguments: Any, **options: Any) -> Completed:
+        self.trips += 1
+        return super().run(*arguments, **options)
+
+
+def followed(daemons: list[Daemon]) -> dict[str, float]:
+    """Jobs that sleep, two a pod, each pod a folder of one of the daemons; and the agent's look at all."""
+    pods, shells = [], {}
+    for number in range(FOLLOWED):
+        daemon, name = daemons[number % len(daemons)], f"pod-{number}"
+        pods.append(daemon.pod(name=name, workspace=PurePosixPath(daemon.folder / name)))
+        shells[name] = Counted(name, sys.executable, Route((daemon.hop,)), daemon.pins, LIMITS)
+    yard = Yard(Fleet(Inventory(tuple(pods), Path("pins")), dict(shells)), Path())
+    jobs = [(pods[n % FOLLOWED].name, f"task-{n}") for n in range(TASKS)]
+    for pod, name in jobs:
+        bench = yard.bench(pod)
+        spec = JobSpec(bench.paths(name), name, "0123456789ab", "cpu", 600.0, ("sleep", "600"), grace_s=0.1)
+        job.prepare(bench.shell, spec, {})
+        job.launch(bench.shell, spec.paths)
+    seconds = []
+    before = sum(shell.trips for shell in shells.values())
+    for _ in range(TICKS):
+        began = time.monotonic()
+        yard.begin_tick()
+        assert all(isinstance(yard.observe(*one), job.Running) for one in jobs)
+        seconds.append(time.monotonic() - began)
+    trips = sum(shell.trips for shell in shells.values()) - before
+    for pod, name in jobs:
+        job.cancel(yard.bench(pod).shell, yard.bench(pod).paths(name))
+    connects = sum(shell.connects for shell in shells.values())
+    yard.close()
+    return {"trips": trips / TICKS, "tick_s": max(seconds), "tick_connects": connects}
 
 
 def launched(daemon: Daemon) -> dict[str, float]:
