@@ -1,5 +1,7 @@
 """The collector of `noise.py`: it begins cleanly or says why not, and runs by hand what is run by hand."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,8 @@ from noise import HERE, IN_SEQUENCE, NAMES, busy, clear, collect, in_sequence, m
 from noise_pool import append, read_lines
 
 CUT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with `&` ignores it
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from noise import run_to_its_end
@@ -68,10 +71,14 @@ def test_a_slot_that_was_given_back_is_free(tmp_path):
 
 def test_a_command_line_that_is_interrupted_may_end_its_job(tmp_path):
     command = [sys.executable, "-c", CUT, str(HERE), str(HERE.parent), OBEDIENT, str(tmp_path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode != 0
     assert (tmp_path / "ended").exists()
 
