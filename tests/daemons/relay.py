@@ -42,7 +42,11 @@ class Relay:
                 here, _ = self._listener.accept()
             except OSError:
                 return
-            there = socket.create_connection(("127.0.0.1", self._there))
+            try:
+                there = socket.create_connection(("127.0.0.1", self._there))
+            except OSError:  # nobody listens there now: told as it is
+                here.close()
+                continue
             self._pairs.append((here, there))
             for one, other in ((here, there), (there, here)):
                 threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
