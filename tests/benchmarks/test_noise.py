@@ -37,6 +37,15 @@ def test_without_hyperfine_nothing_is_begun(tmp_path, monkeypatch):
     assert not (tmp_path / "pool").exists()
 
 
+@pytest.fixture
+def hyperfine(tmp_path, monkeypatch):
+    """On the PATH, where nothing is left to be measured: it is looked for, not run."""
+    program = tmp_path / "programs" / "hyperfine"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+
+
 def with_all_rounds(folder, rounds=2):
     folder.mkdir()
     for number in range(1, rounds + 1):
@@ -45,6 +54,7 @@ def with_all_rounds(folder, rounds=2):
     return folder
 
 
+@pytest.mark.usefixtures("hyperfine")
 def test_what_an_interrupted_call_left_is_cleared_before_anything_is_measured(tmp_path, capsys):
     folder = with_all_rounds(tmp_path / "pool")
     (folder / "work" / ".paceline" / "jobs" / "subject-local-0123-a1").mkdir(parents=True)
@@ -53,6 +63,7 @@ def test_what_an_interrupted_call_left_is_cleared_before_anything_is_measured(tm
     assert capsys.readouterr().out == f"all 2 rounds are in {folder}\n"
 
 
+@pytest.mark.usefixtures("hyperfine")
 def test_where_a_job_holds_the_slot_nothing_is_cleared(tmp_path):
     folder = with_all_rounds(tmp_path / "pool")
     lease = folder / "work" / "machine" / "leases" / "cpu"
