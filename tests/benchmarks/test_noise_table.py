@@ -155,7 +155,7 @@ def test_of_a_longer_step_less_is_left_in_a_process():
 BRACKET = re.compile(r" \[\d+, \d+\]")
 
 
-POOL = pytest.mark.parametrize("pool", ["noise", "noise-beside-work"])
+POOLS_OF_DOCS = ["noise", "noise-beside-work", "noise-nothing-beside"]
 
 
 def in_docs(pool: str) -> str:
@@ -168,13 +168,13 @@ def committed(pool: str):
     return read_lines(folder), read_machine(folder)
 
 
-@POOL
+@pytest.mark.parametrize("pool", POOLS_OF_DOCS)
 def test_the_tables_of_the_docs_are_what_the_committed_pool_gives(pool):
     """All but the brackets, which take 20 s; one of them is made again below."""
     assert BRACKET.sub("", in_docs(pool)) == table(*committed(pool), pools=0) + "\n"
 
 
-@POOL
+@pytest.mark.parametrize("pool", POOLS_OF_DOCS[:2])
 def test_a_bracket_of_the_docs_is_what_the_committed_pool_gives(pool):
     runs = [one for one in committed(pool)[0] if "outcome" in one]
     bracket = rate(effects(runs, "lockstep", "plus2", "tokens_per_s"), is_slower, POOLS)
