@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -63,8 +62,8 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     body = digest_of_text(issue.body) if isinstance(issue, Issue) else ""
     found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
     if isinstance(issue, Gone):
-        jobs = tuple(name for of, name in _ours(desk, desk.yard.living()) if of == number)
-        return replace(found, jobs=jobs)
+        ours = ((job, issue_of(desk, job)) for job in desk.yard.living())
+        return replace(found, jobs=tuple(job for job, of in ours if of and of[0] == number))
     # Each read may make the next one needless: a plan costs many requests, the slot none.
     asked = parse_task(issue.body)
     is_folded = found.verdict is not None and found.verdict.comment.id in desk.folded
@@ -89,15 +88,16 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
 def issues_with_jobs(desk: Desk) -> set[int]:
     """Issues of this repository whose jobs live, or ended lately: also those that nobody lists any more, and
     whose last word an agent that was killed has not said."""
-    return {number for number, _ in _ours(desk, desk.yard.recent(LATELY_S))}
+    found = (issue_of(desk, job) for job in desk.yard.recent(LATELY_S))
+    return {number for number, _ in filter(None, found)}
 
 
-def _ours(desk: Desk, jobs: Iterable[str]) -> list[tuple[int, str]]:
-    """Issue and job folder, of those that belong to this repository."""
+def issue_of(desk: Desk, job: str) -> tuple[int, str] | None:
+    """The issue and the first 12 digits of the plan that a job folder is named for; None where it is none of
+    this repository's."""
     head = re.escape(desk.tracker.repository.replace("/", "-"))
-    name = re.compile(rf"{head}-([0-9]+)-[0-9a-f]{{12}}-a[0-9]+")
-    found = [name.fullmatch(job) for job in jobs]
-    return [(int(match[1]), match[0]) for match in found if match]
+    match = re.fullmatch(rf"{head}-([0-9]+)-([0-9a-f]{{12}})-a[0-9]+", job)
+    return (int(match[1]), match[2]) if match else None
 
 
 def digest_of_text(text: str) -> str:
@@ -166,13 +166,13 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
     except TaskError as error:
         body = found.issue.body if isinstance(found.issue, Issue) else ""
         return replace(found, planned=Refused(problem_of(error, body)))
+    desk.yard.needs[planned.plan.hash] = need_of(planned.plan)
     return replace(found, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
 
 
 def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
     """By the noise of the slot that would be taken now; nothing where no pod says: the task is answered all
     the same."""
-    desk.yard.needs[plan.hash] = need_of(plan)
     best = desk.yard.choose(need_of(plan), floor_by(plan, now)).best
     if best is None or best.slot is None:
         return ()

@@ -7,7 +7,6 @@ for a while. Without `--yes` nothing is removed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from pods import answers
 from pods.archive import supervisor_archive
 from pods.inventory import Pod
 
-from agent.gather import Desk
+from agent.gather import Desk, issue_of
 from agent.ledger import Ledger, fold
 from agent.tracker import Gone
 
@@ -73,11 +72,10 @@ def tidied(listed: Mapping[str, Any], why_kept: Any, days: float) -> Tidied:
 
 
 def _why_kept(desk: Desk, name: str) -> str:
-    head = re.escape(desk.tracker.repository.replace("/", "-"))
-    match = re.fullmatch(rf"{head}-([0-9]+)-([0-9a-f]{{12}})-a[0-9]+", name)
-    if match is None:
+    found = issue_of(desk, name)
+    if found is None:
         return "it is no job of this repository's issues"
-    number, plan = int(match[1]), match[2]
+    number, plan = found
     if isinstance(desk.tracker.issue(number), Gone):
         return ""
     ledger = fold(desk.tracker.comments(number), desk.me, desk.place(number), desk.keys)

@@ -89,8 +89,7 @@ def _answer(completed: Completed) -> Mapping[str, Any]:
     if completed.status is None or completed.status == 255:
         raise PodError("no answer; what became of the command is unknown")
     if completed.status != 0 or completed.is_truncated:
-        text = completed.err.decode(errors="replace").strip()
-        raise PodError(f"exit status {completed.status}: {text.splitlines()[-1] if text else 'no message'}")
+        raise PodError(f"exit status {completed.status}: {completed.last_words or 'no message'}")
     try:
         answer = json.loads(completed.out)
     except ValueError as error:

@@ -52,8 +52,7 @@ def _take(shell: Shell, paths: Paths, into: Path, wanted: Mapping[str, Any], tim
         argv, stdin=names, timeout_s=timeout_s, limit_b=2 * BUNDLE_B + sum(map(_size_b, wanted.values()))
     )
     if done.status != 0 or done.is_truncated:
-        told = done.err.decode(errors="replace").strip().splitlines()
-        raise PodError(f"the files of {paths.root} did not arrive: {told[-1] if told else 'no whole answer'}")
+        raise PodError(f"the files of {paths.root} did not arrive: {done.last_words or 'no whole answer'}")
     moving = []
     with zipfile.ZipFile(io.BytesIO(done.out)) as archive:
         there = set(archive.namelist())

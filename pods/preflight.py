@@ -55,8 +55,7 @@ def install(shell: Shell, packages: Sequence[str]) -> tuple[str, ...]:
     argv = [shell.python, "-m", "pip", "install", "--quiet", "--no-input", *names]
     done = shell.run(argv, timeout_s=INSTALL_S)
     if done.status != 0:
-        told = done.err.decode(errors="replace").strip().splitlines()
-        raise PodError(f"{' '.join(names)} could not be installed: {told[-1] if told else 'no answer'}")
+        raise PodError(f"{' '.join(names)} could not be installed: {done.last_words or 'no answer'}")
     return tuple(names)
 
 

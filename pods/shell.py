@@ -33,6 +33,12 @@ class Completed:
     err: bytes
     is_truncated: bool = False
 
+    @property
+    def last_words(self) -> str:
+        """The last line that it said on standard error, "" where it said none."""
+        lines = self.err.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
 
 class Shell(Protocol):
     @property

@@ -141,5 +141,4 @@ class SshShell:
 def _last_line(done: Completed) -> str:
     if done.status is None:
         return "no answer; whether it was written or read is unknown"
-    lines = done.err.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"exit status {done.status}"
+    return done.last_words or f"exit status {done.status}"
