@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from pods import job
@@ -55,8 +56,8 @@ def begin(
     if found_slot is None:
         return Lacking(f"slot {intent.slot}: the pod was replaced, or its GPU")
     state, slot = found_slot
-    if slot.busy and slot.holder != str(bench.paths(intent.job).root):
-        return NotTaken(slot.busy)
+    if slot.busy and PurePosixPath(slot.holder).name != intent.job:
+        return NotTaken(slot.busy)  # by name: a pod resolves links in the path of its workspace
     origin, bundle = source, b""
     added: tuple[str, ...] = ()
     if not bench.is_here:
