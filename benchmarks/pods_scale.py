@@ -24,10 +24,10 @@ from agent.yard import Yard  # noqa: E402
 from pods import job  # noqa: E402
 from pods.choose import Need, freest  # noqa: E402
 from pods.fleet import Fleet  # noqa: E402
-from pods.inventory import Inventory  # noqa: E402
+from pods.inventory import Inventory, read_inventory  # noqa: E402
 from pods.job import JobSpec  # noqa: E402
 from pods.paths import JobPaths  # noqa: E402
-from pods.probe import PodState, probe_all  # noqa: E402
+from pods.probe import LIMIT_S, PodState  # noqa: E402
 from pods.route import Route  # noqa: E402
 from pods.shell import Completed  # noqa: E402
 from pods.ssh.link import LIMITS  # noqa: E402
@@ -36,7 +36,6 @@ from tests.daemons.nvidia import Card, install  # noqa: E402
 from tests.daemons.sshd import Daemon, make_user_key, new_daemon  # noqa: E402
 
 PODS, HUNG, DAEMONS = 100, 10, 5
-LIMIT_S = 10.0
 LAUNCHES = 7
 TASKS, FOLLOWED, TICKS = 20, 10, 5
 FIRST_LINE = "import sys, time, pathlib; pathlib.Path(sys.argv[1]).write_text(str(time.monotonic()))"
@@ -51,7 +50,7 @@ def main() -> None:
             for daemon in daemons:
                 install(daemon.programs, [Card("GPU-1"), Card("GPU-2")])
             (daemons[-1].programs / "hangs").touch()
-            measured = {**probed(daemons), **followed(daemons[:-1]), **launched(daemons[0])}
+            measured = {**probed(daemons, Path(folder)), **followed(daemons[:-1]), **launched(daemons[0])}
         finally:
             for daemon in daemons:
                 daemon.end()
@@ -63,7 +62,7 @@ def main() -> None:
 
 def rows(measured: dict[str, float]) -> list[tuple[str, str, str]]:
     launch_s, hand_s = measured["launch_s"], measured["hand_s"]
-    limit = f"{LIMIT_S + 2:.0f} s"
+    limit = f"{LIMIT_S + 2:g} s"
     return [
         (f"probe of {PODS} pods, {HUNG} hung, first time", f"{measured['first_s']:.1f} s", limit),
         ("the same over connections that are there", f"{measured['again_s']:.1f} s", limit),
@@ -78,26 +77,45 @@ def rows(measured: dict[str, float]) -> list[tuple[str, str, str]]:
     ]
 
 
-def probed(daemons: list[Daemon]) -> dict[str, float]:
-    """100 entries, each with a connection of its own: ten of the hung daemon, the rest over the others."""
+def probed(daemons: list[Daemon], folder: Path) -> dict[str, float]:
+    """100 entries of one `pods.toml`, each with a connection of its own: every tenth leads to the hung
+    daemon, the rest over the others."""
     well, hung = daemons[:-1], daemons[-1]
-    order = [hung] * HUNG + [well[n % len(well)] for n in range(PODS - HUNG)]
-    shells = [(daemon.shell(LIMITS), daemon.pod()) for daemon in order]
+    every = PODS // HUNG
+    order = [hung if n % every == every - 1 else well[n % len(well)] for n in range(PODS)]
+    fleet = Fleet(inventory_of(order, folder))
     began = time.monotonic()
-    states = probe_all(shells, limit_s=LIMIT_S)
+    states = fleet.probe()
     first_s = time.monotonic() - began
     began = time.monotonic()
-    again = probe_all(shells, limit_s=LIMIT_S)
+    again = fleet.probe()
     again_s = time.monotonic() - began
     for found in (states, again):
         free = sum(isinstance(state, PodState) and bool(state.free) for state in found)
         assert free == PODS - HUNG, [state for state in found if not isinstance(state, PodState)][:20]
     assert freest(again, Need(gpu_type="H100")).best is not None
-    connects = sum(shell.connects for shell, _ in shells)
-    for shell, _ in shells:
-        shell.close()
+    shells = [fleet.shell(pod.name) for pod in fleet.inventory.pods]
+    connects = sum(shell.connects for shell in shells if isinstance(shell, SshShell))
+    fleet.close()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"first_s": first_s, "again_s": again_s, "connects": connects, "peak_mib": peak_mib}
+
+
+def inventory_of(order: list[Daemon], folder: Path) -> Inventory:
+    """Written as a user writes it, and read."""
+    (folder / "ssh_config").touch()
+    text = 'ssh_config = "ssh_config"\n'
+    pins = []
+    for number, daemon in enumerate(order):
+        pod = daemon.pod()
+        where = {"host": pod.host, "key": str(pod.key), "python": pod.python}
+        where |= {"workspace": str(pod.workspace), "machine": str(pod.machine)}
+        text += f"[pod.pod-{number}]\nport = {pod.port}\n"
+        text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in where.items())
+        pins.append(f"pod-{number} {(daemon.folder / 'host_key.pub').read_text()}")
+    (folder / "pods.toml").write_text(text)
+    (folder / "pods.known_hosts").write_text("".join(pins))
+    return read_inventory(folder / "pods.toml")
 
 
 class Counted(SshShell):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pods.host_keys import read_pins
 from pods.inventory import Inventory, Pod
-from pods.probe import LIMIT_S, TIMEOUT_S, PodState, Unusable, probe, probe_all
+from pods.probe import PodState, Unusable, probe, probe_all
 from pods.route import Route, route_to
 from pods.shell import PodError, Shell
 from pods.shell_local import LocalShell
@@ -25,38 +25,20 @@ class Fleet:
 
     def shell(self, name: str) -> Shell:
         """Raises PodError, InventoryError."""
-        with self._lock:
-            if name not in self._shells:
-                self._shells[name] = self._opened(self.inventory.pod(name))
-            return self._shells[name]
+        if name not in self._shells:
+            shell = self._opened(self.inventory.pod(name))
+            with self._lock:  # of two that were opened at once, one is kept; neither has a connection yet
+                self._shells.setdefault(name, shell)
+        return self._shells[name]
 
-    def probe(
-        self,
-        names: Collection[str] | None = None,
-        *,
-        limit_s: float = LIMIT_S,
-        timeout_s: float = TIMEOUT_S,
-    ) -> tuple[PodState | Unusable, ...]:
+    def probe(self, names: Collection[str] | None = None) -> tuple[PodState | Unusable, ...]:
         """All pods, or the named ones, at once; in the order of the inventory."""
         pods = [pod for pod in self.inventory.pods if names is None or pod.name in names]
-        reached: list[tuple[Shell, Pod]] = []
-        found: dict[str, PodState | Unusable] = {}
-        for pod in pods:
-            try:
-                reached.append((self.shell(pod.name), pod))
-            except PodError as error:
-                found[pod.name] = Unusable(pod, str(error))
-        for state in probe_all(reached, limit_s=limit_s, timeout_s=timeout_s):
-            found[state.pod.name] = state
-        return tuple(found[pod.name] for pod in pods)
+        return probe_all(pods, self._probed)
 
     def probe_one(self, name: str) -> PodState | Unusable:
         """Raises InventoryError."""
-        pod = self.inventory.pod(name)
-        try:
-            return probe(self.shell(name), pod)
-        except PodError as error:
-            return Unusable(pod, str(error))
+        return self._probed(self.inventory.pod(name))
 
     def route(self, name: str) -> Route:
         """Raises PodError, InventoryError."""
@@ -68,6 +50,12 @@ class Fleet:
         for shell in self._shells.values():
             shell.close()
         self._shells.clear()
+
+    def _probed(self, pod: Pod) -> PodState | Unusable:
+        try:
+            return probe(self.shell(pod.name), pod)
+        except PodError as error:
+            return Unusable(pod, str(error))
 
     def _opened(self, pod: Pod) -> Shell:
         if pod.engine == "local":

@@ -9,8 +9,9 @@ judged too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,11 +23,12 @@ from pods.shell import Completed, PodError, Shell
 
 SCHEMA = 1
 LIMIT_S = 10.0
-"""For each question to a program on the pod; they are asked side by side."""
+"""For a pod's side of a probe, from the start of its interpreter on: what a hung driver may cost."""
+DEADLINE_S = LIMIT_S + 1.5
+"""For a whole probe, connecting included; a pod that has not answered by then was not reached."""
 TIMEOUT_S = 20.0
-"""For the whole round trip."""
+"""For a look at job folders."""
 ANSWER_LIMIT_B = 64 << 20
-MOST_AT_ONCE = 64
 IDLE_MEMORY_MIB = 2048
 """As in `bench.conditions`: others' memory over this taints a run."""
 IDLE_PCT = 10.0
@@ -122,13 +124,12 @@ class Unusable:
     why: str
 
 
-def probe(
-    shell: Shell, pod: Pod, *, limit_s: float = LIMIT_S, timeout_s: float = TIMEOUT_S
-) -> PodState | Unusable:
+def probe(shell: Shell, pod: Pod, *, limit_s: float = LIMIT_S) -> PodState | Unusable:
     """One round trip. Never raises for what the machine or the network does."""
     asked = json.dumps({name: question.argv for name, question in QUESTIONS.items()})
     argv = ["probe", "--machine", str(pod.machine), "--workspace", str(pod.workspace)]
     argv += ["--ask", asked, "--limit-s", str(limit_s)]
+    timeout_s = limit_s + DEADLINE_S - LIMIT_S
     try:
         answer = answers.bring(shell, supervisor_archive(), argv, timeout_s=timeout_s, limit_b=ANSWER_LIMIT_B)
         return state_of(pod, answer)
@@ -137,16 +138,29 @@ def probe(
 
 
 def probe_all(
-    shells: Sequence[tuple[Shell, Pod]], *, limit_s: float = LIMIT_S, timeout_s: float = TIMEOUT_S
+    pods: Sequence[Pod], ask: Callable[[Pod], PodState | Unusable], *, within_s: float = DEADLINE_S
 ) -> tuple[PodState | Unusable, ...]:
-    """All at once; one that hangs costs its own time-out, beside the others."""
-    if not shells:
-        return ()
-    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(shells)), thread_name_prefix="probe") as pool:
-        asked = [
-            pool.submit(probe, shell, pod, limit_s=limit_s, timeout_s=timeout_s) for shell, pod in shells
-        ]
-        return tuple(one.result() for one in asked)
+    """All at once, each in a thread that nobody waits for past the deadline: it ends by its own time-outs."""
+    told: dict[str, PodState | Unusable | Exception] = {}
+
+    def one(pod: Pod) -> None:
+        try:
+            told[pod.name] = ask(pod)
+        except Exception as error:  # raised where the answers are gathered
+            told[pod.name] = error
+
+    until = time.monotonic() + within_s
+    threads = [threading.Thread(target=one, args=(pod,), name="probe", daemon=True) for pod in pods]
+    for thread in threads:
+        thread.start()
+    found = []
+    for pod, thread in zip(pods, threads, strict=True):
+        thread.join(max(0.0, until - time.monotonic()))
+        answer = told.get(pod.name, Unusable(pod, f"no answer within {within_s:g} s"))
+        if isinstance(answer, Exception):
+            raise answer
+        found.append(answer)
+    return tuple(found)
 
 
 def under_way_on(shell: Shell, pod: Pod) -> UnderWay | Unusable:

@@ -24,6 +24,9 @@ from pods.ssh.talk import TROUBLE, Talk
 REMOTE_GRACE_S = 5
 """How much longer a command may live at the other end than its caller waits."""
 NO_FILE, TOO_LONG = 3, 4
+PAUSE_RATIO, LONGEST_PAUSE_S = 4.0, 60.0
+"""How long a pod that could not be reached is left alone, by what the try took: time-outs are dear, a refused
+connection is not."""
 
 _PUT = """
 import os, sys, uuid
@@ -72,6 +75,7 @@ class SshShell:
         self._pins = pins
         self._limits = limits
         self._link: Link | None = None
+        self._refused: tuple[float, PodError] | None = None  # until when nothing is tried, and why
         self._lock = threading.Lock()
 
     def run(
@@ -129,13 +133,27 @@ class SshShell:
                 with contextlib.suppress(*TROUBLE):
                     return self._link, self._link.open(self._limits.channel_s)
                 self._link.close()
-            self._link = connect(self.name, self._route, self._pins, self._limits)
+            self._link = self._connected()
             self.connects += 1
             try:
                 return self._link, self._link.open(self._limits.channel_s)
             except TROUBLE as error:
                 self._link.close()
                 raise PodError(f"no channel: {told(error)}") from error
+
+    def _connected(self) -> Link:
+        began = time.monotonic()
+        if self._refused is not None and began < self._refused[0]:
+            wait_s = self._refused[0] - began
+            raise PodError(f"{self._refused[1]} (tried again in {wait_s:.0f} s)")
+        self._refused = None
+        try:
+            return connect(self.name, self._route, self._pins, self._limits)
+        except PodError as error:
+            ended = time.monotonic()
+            pause_s = min(PAUSE_RATIO * (ended - began), LONGEST_PAUSE_S)
+            self._refused = (ended + pause_s, error)
+            raise
 
 
 def _last_line(done: Completed) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -89,6 +90,12 @@ def myself() -> Process:
     me = process_of(os.getpid())
     assert me is not None
     return me
+
+
+def age_s(process: Process) -> float:
+    """How long ago it was started."""
+    up_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return max(0.0, up_s - process.starttime / os.sysconf("SC_CLK_TCK"))
 
 
 def from_dict(record: Any) -> Process | None:

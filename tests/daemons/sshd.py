@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,6 +133,19 @@ class Daemon:
         """What still runs there for somebody: names of all processes that are no sshd."""
         assert self.process is not None
         return [name for pid in _below(self.process.pid) if not (name := _name(pid)).startswith("sshd")]
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Neither it nor what it started does anything; the kernel still takes connections."""
+        assert self.process is not None
+        pids = [self.process.pid, *_below(self.process.pid)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """The daemon alone; connections live on, as with a real restart."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 
 import pytest
 
 from pods import noise
 from pods.choose import Need, freest
+from pods.inventory import Pod
 from pods.probe import PodState, Unusable, probe, probe_all
 from pods.shell_local import LocalShell
-from pods.supervisor import lease, quarantine
+from pods.ssh.link import LIMITS
+from pods.supervisor import lease, process, quarantine
+from pods.supervisor import probe as supervisor_probe
 from pods.supervisor.paths import MachinePaths
 from tests.daemons.nvidia import Card, install
 
@@ -126,9 +130,11 @@ def test_five_pods_in_five_states_and_the_free_one_is_chosen(daemons):
     (named["errs"].programs / "errs").touch()
     (named["hangs"].programs / "hangs").touch()
     gone = named["free"].pod(name="gone", port=1)
-    shells = [(daemon.shell(), daemon.pod()) for daemon in named.values()]
-    shells.append((named["free"].shell(port=1), gone))
-    choice = freest(probe_all(shells, limit_s=2.0), Need(gpu_type="H100"))
+    shells = {name: daemon.shell() for name, daemon in named.items()}
+    shells["gone"] = named["free"].shell(port=1)
+    pods = [*(daemon.pod() for daemon in named.values()), gone]
+    states = probe_all(pods, lambda pod: probe(shells[pod.name], pod, limit_s=2.0))
+    choice = freest(states, Need(gpu_type="H100"))
     assert [(one.pod, one.slot) for one in choice.ranked] == [
         ("free", "GPU-1"),
         ("container", "GPU-2"),
@@ -142,3 +148,45 @@ def test_five_pods_in_five_states_and_the_free_one_is_chosen(daemons):
     assert reasons["hangs"] == "counts as busy: no answer in time"
     assert "Connection refused" in reasons["gone"]
     assert "1 of 2 free" in reasons["container"]
+
+
+def test_a_pod_that_does_not_answer_at_all_costs_the_deadline_and_no_other_pod(daemons):
+    frozen, well = daemons("frozen"), daemons("well")
+    shells = {name: daemon.shell(LIMITS) for name, daemon in (("frozen", frozen), ("well", well))}
+    with frozen.frozen():
+        began = time.monotonic()
+        states = probe_all([frozen.pod(), well.pod()], lambda pod: probe(shells[pod.name], pod), within_s=3.0)
+        assert time.monotonic() - began < LIMITS.banner_s
+    assert states[0] == Unusable(frozen.pod(), "no answer within 3 s")
+    assert isinstance(states[1], PodState)
+
+
+def test_what_is_our_own_mistake_is_raised_and_not_taken_for_a_pod_that_is_gone():
+    def breaks(_pod):
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError, match="ours"):
+        probe_all([Pod(name="alpha")], breaks)
+
+
+def test_a_slow_start_leaves_less_time_for_a_driver_that_hangs(monkeypatch, tmp_path):
+    def seconds(age_s):
+        monkeypatch.setattr(process, "age_s", lambda _process: age_s)
+        began = time.monotonic()
+        answer = supervisor_probe.probe(machine, tmp_path / "work", {"gpus": ["sleep", "60"]}, limit_s=4.0)
+        assert answer["answers"]["gpus"]["status"] is None
+        return time.monotonic() - began
+
+    machine = MachinePaths(tmp_path / "machine")
+    assert seconds(0.0) >= 4.0
+    assert seconds(1.0) >= 3.0
+    assert 2.0 <= seconds(3600.0) < 4.0, "half of it is left, whatever the clock of a sandbox says"
+
+
+def test_the_age_of_a_process_is_counted_from_its_start():
+    began = time.monotonic()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        time.sleep(0.5)
+        age_s = process.age_s(process.process_of(child.pid))
+        assert 0.4 <= age_s <= time.monotonic() - began + 0.1
+        child.kill()

@@ -245,6 +245,30 @@ def test_a_peer_that_never_says_who_it_is_is_given_up(daemon, relay):
     assert time.monotonic() - began < 15
 
 
+def test_a_pod_that_costs_time_outs_is_left_alone_for_a_while(daemon, relay):
+    relay.is_black_hole = True
+    limits = Limits(connect_s=2, banner_s=1)
+    shell = SshShell(daemon.name, "python3", daemon.shell(port=relay.port)._route, daemon.pins, limits)
+    with pytest.raises(PodError) as first:
+        shell.run(["true"], timeout_s=20)
+    began = time.monotonic()
+    with pytest.raises(PodError, match=r"tried again in \d+ s") as second:
+        shell.run(["true"], timeout_s=20)
+    assert time.monotonic() - began < 0.5
+    assert str(first.value) in str(second.value)
+    relay.is_black_hole = False
+    shell._refused = (time.monotonic(), shell._refused[1])
+    assert shell.run(["true"], timeout_s=20).status == 0
+
+
+def test_a_pod_that_refuses_at_once_is_asked_at_once(daemon):
+    shell = daemon.shell(port=free_port())
+    for _ in range(2):
+        with pytest.raises(PodError, match="refused"):
+            shell.run(["true"], timeout_s=20)
+        assert shell._refused[0] - time.monotonic() < 1.0
+
+
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
