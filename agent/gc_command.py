@@ -2,8 +2,8 @@
 
 A job folder of this repository may go when the verdict of its plan stands on its issue, when the issue is
 gone, or a while after it ended where no verdict will come of it (the task was stopped, or asks for another
-plan now); that of `paceline bench` never: its folder is its result. An environment may go when nothing has used it
-for a while. Without `--yes` nothing is removed.
+plan now); that of `paceline bench` never: its folder is its result. An environment may go when nothing has
+used it for a while. Without `--yes` nothing is removed.
 """
 
 from __future__ import annotations
