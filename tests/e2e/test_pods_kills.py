@@ -1,6 +1,6 @@
 """Whatever dies on a pod in the middle of lockstep: nothing of it survives, and its slot comes back.
 
-A real daemon, supervisor, worker, owners, hook and arms; only the libraries that an arm imports are stand-ins.
+A real daemon, supervisor, worker, owners, hook and arms; only the libraries an arm imports are stand-ins.
 """
 
 import json
