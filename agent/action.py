@@ -68,6 +68,15 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Bury:
+    """End what a lost job has left behind, and give its lease back; then its attempt is closed."""
+
+    state: State
+    intent: Intent
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Free:
     """End jobs whose issue is gone: there is nowhere left to say it."""
 
@@ -77,9 +86,10 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Rewrite the live line of the newest progress."""
+    """Rewrite the live line of the newest progress, where it says something else."""
 
     line: str
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,8 @@ def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
             return f"start job {intent.job} on {intent.pod}, slot {intent.slot}"
         case Stop(_, intent):
             return f"stop job {intent.job}"
+        case Bury(_, intent, why):
+            return f"end what is left of job {intent.job}: {why}"
         case Free(jobs, why):
             return f"end {', '.join(jobs)}: {why}"
         case Refresh(line):
@@ -155,7 +167,7 @@ def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
 def news(found: Situation, action: Action) -> str:
     """What is to be said where nothing else is: why an issue has to wait, or what its job does."""
     match action:
-        case Rest(why, is_news=True):
+        case Rest(why, is_news=True) | Refresh(why, is_news=True):
             return why
         case Rest() | Refresh():
             return found.doing
@@ -170,6 +182,7 @@ Action = (
     | Intend
     | Launch
     | Stop
+    | Bury
     | Free
     | Refresh
     | Enough

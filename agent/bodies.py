@@ -33,6 +33,7 @@ TO_GO_ON = {
     "blocked": "Edit the issue's text to answer; it is read again then.",
     "stopped": "To have it measured after all, edit the issue's text; it has to be open, with its label.",
 }
+LIVE_AT_FIRST = {"approved": "in line", "intent": "starting", "running": "measuring"}
 MINUTES_UNKNOWN = "not known before the first runs have ended"
 
 
@@ -45,7 +46,7 @@ def progress_text(action: Progress, task: Task | None, forecast: Sequence[str] =
         "comments/progress.md.j2",
         title=TITLES[state.stage],
         where=_where(state),
-        live={"intent": "starting", "running": "measuring"}.get(state.stage, ""),
+        live=LIVE_AT_FIRST.get(state.stage, ""),
         pods=_ranking(action),
         understood=(*_understood(plan, state, task), *forecast) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),

@@ -14,6 +14,7 @@ from pods.job import Absent, Finished, Lost, Prepared, Running, Unreachable
 
 from agent.action import (
     Action,
+    Bury,
     Enough,
     Fail,
     Fold,
@@ -35,6 +36,7 @@ from agent.task import Problems, Task
 from agent.tracker import Gone
 
 LIVE_EVERY = timedelta(seconds=30)
+IN_LINE = "waiting for a free slot"
 HOLD = timedelta(minutes=15)
 """A hold whose newest progress is older than this may be taken over."""
 
@@ -187,7 +189,7 @@ def _approved(now: Situation) -> Action | None:
     if state is None or state.stage != "approved":
         return None
     if not now.is_slot_free:
-        return Rest("; ".join(["waiting for a free slot", *now.troubles]), is_news=bool(now.troubles))
+        return Refresh("; ".join([IN_LINE, *now.troubles]), is_news=bool(now.troubles))
     if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
         return _understood(now)
     if not now.left_s:
@@ -195,7 +197,7 @@ def _approved(now: Situation) -> Action | None:
         return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why)
     if now.choice is None or now.choice.best is None:
         reasons = [f"{one.pod}: {one.reason}" for one in now.choice.ranked] if now.choice else []
-        return Rest("; ".join(["waiting for a free slot", *reasons]), is_news=bool(reasons))
+        return Refresh("; ".join([IN_LINE, *reasons]), is_news=bool(reasons))
     return Intend(state, now.planned, now.choice)
 
 
@@ -219,11 +221,11 @@ def _intended(now: Situation) -> Action | None:
         case Finished(exit=ended):
             return closed(state, f"the job ended: {now.error.text if now.error else ended.outcome}")
         case Lost(why=why):
-            return closed(state, f"the job was lost: {why}")
+            return Bury(state, state.intent, f"the job was lost: {why}")
         case Unreachable(why=why):
             if now.now > datetime.fromisoformat(state.intent.hard_end):
                 return closed(state, f"its hard end is over and the pod cannot be asked: {why}")
-            return Rest(f"the pod cannot be reached: {why}", is_news=True)
+            return Refresh(f"the pod cannot be reached: {why}", is_news=True)
         case None:
             return Rest("the job was not looked at")
 

@@ -6,6 +6,7 @@ found before anything is put there. Nothing is posted here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 from pods import job
 from pods.preflight import install, preflight
+from pods.shell import PodError, Refused
 
 from agent.bundle import NAME, bundle_of
 from agent.dispatch import Place, files_of, spec_of
@@ -56,8 +58,9 @@ def begin(
     if found_slot is None:
         return Lacking(f"slot {intent.slot}: the pod was replaced, or its GPU")
     state, slot = found_slot
-    if slot.busy and PurePosixPath(slot.holder).name != intent.job:
-        return NotTaken(slot.busy)  # by name: a pod resolves links in the path of its workspace
+    if slot.busy and PurePosixPath(slot.holder).name != intent.job:  # a pod resolves links in its paths
+        _drop(bench, intent.job)
+        return NotTaken(slot.busy)
     origin, bundle = source, b""
     added: tuple[str, ...] = ()
     if not bench.is_here:
@@ -84,7 +87,7 @@ def _begun(
     source: tuple[str, bytes],
     limit_s: float,
     now: datetime,
-) -> Begun | NotTaken:
+) -> Begun | NotTaken | Lacking:
     plan, paths, (origin, bundle) = planned.plan, bench.paths(intent.job), source
     place = Place(paths, intent.slot, bench.machine, bench.workspace, bench.shell.python)
     spec = spec_of(plan, intent.job, place)
@@ -94,15 +97,26 @@ def _begun(
     files |= noise_files(known.noise, plan)
     files[HOST] = (json.dumps(host, indent=1, sort_keys=True) + "\n").encode()
     files |= {f"inputs/{NAME}": bundle} if bundle else {}
-    with effect("prepare"):
-        job.prepare(bench.shell, spec, files)
-    with effect("take"):
-        taken = job.take(bench.shell, paths, bench.machine, spec.slot)
+    try:
+        with effect("prepare"):
+            job.prepare(bench.shell, spec, files)
+        with effect("take"):
+            taken = job.take(bench.shell, paths, bench.machine, spec.slot)
+    except Refused as error:
+        with contextlib.suppress(PodError):
+            _drop(bench, intent.job)
+        return Lacking(str(error))
     if isinstance(taken, job.Held):
-        job.cancel(bench.shell, paths)
+        _drop(bench, intent.job)
         return NotTaken(taken.why)
     with effect("launch"):
         launched = job.launch(bench.shell, paths)
     if isinstance(launched, job.NotLaunched):
         return Begun((*known.warnings, f"not launched: {launched.why}"))
     return Begun(known.warnings)
+
+
+def _drop(bench: Bench, name: str) -> None:
+    """The folder of a job that will not be: it ends as one that did not start, so that it may go."""
+    if not isinstance(job.observe(bench.shell, bench.paths(name)), job.Absent):
+        job.cancel(bench.shell, bench.paths(name))

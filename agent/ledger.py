@@ -142,16 +142,20 @@ class Ledger:
         return tuple(dict.fromkeys(state.intent for _, state in self._states() if state.intent))
 
     def spent_s(self, plan: str) -> float:
-        """The slot time that closed attempts at a plan have taken at most: from the intent to the word that
-        closed it, or to its hard end where nobody was there to say one."""
-        spent_s, begun = 0.0, None
+        """The slot time that closed attempts at a plan have taken: from an intent to the word that closed it.
+        Where that came after its hard end, to when it was last seen: a pod that is gone for good is no reason
+        to try nowhere else."""
+        spent_s = 0.0
+        begun: tuple[Intent, datetime, datetime] | None = None  # the intent, since when, last seen when
         for comment, state in self._states():
             if begun is not None and (state.intent is None or state.intent.job != begun[0].job):
-                end = min(comment.created_at, datetime.fromisoformat(begun[0].hard_end))
+                is_late = comment.created_at > datetime.fromisoformat(begun[0].hard_end)
+                end = begun[2] if is_late else comment.created_at
                 spent_s += max((end - begun[1]).total_seconds(), 0.0)
                 begun = None
-            if begun is None and state.intent is not None and state.plan == plan:
-                begun = (state.intent, comment.created_at)
+            if state.intent is not None and state.plan == plan:
+                since = comment.created_at if begun is None else begun[1]
+                begun = (state.intent, since, comment.updated_at)
         return spent_s
 
     def _states(self) -> Iterator[tuple[Comment, State]]:

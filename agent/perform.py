@@ -19,6 +19,7 @@ from pods.shell import PodError
 from agent import bodies
 from agent.action import (
     Action,
+    Bury,
     Enough,
     Fail,
     Fold,
@@ -35,11 +36,13 @@ from agent.action import (
 )
 from agent.bench_command import stored
 from agent.decide import closed
+from agent.dispatch import hard_limit_s
 from agent.effects import effect, post_of
 from agent.gather import Desk, next_attempt, next_job
 from agent.launching import Begun, Lacking, NotTaken, begin
 from agent.ledger import Intent, State
 from agent.marker import Kind, Marker, render, with_live_line
+from agent.report import escaped
 from agent.result import Result
 from agent.result_bodies import results_payload, results_text, verdict_payload, verdict_text
 from agent.situation import Situation
@@ -74,12 +77,17 @@ def perform(  # noqa: PLR0912 - one case for each action
             return _launch(desk, number, found, action, now, say)
         case Stop():
             return _stop(desk, number, found, action, say)
+        case Bury(state=state, intent=intent, why=why):
+            if living := _end(desk, intent.pod, intent.job):
+                say(f"{why}; {living}")
+                return False
+            return perform(desk, number, found, closed(state, why), now, say)
         case Free(jobs=jobs, why=why):
             left = [told for told in (_end(desk, desk.yard.holder_of(name), name) for name in jobs) if told]
             say(f"{why}: {'; '.join(left) or 'ended ' + ', '.join(jobs)}")
             return not left
         case Refresh(line=line):
-            _refresh(desk, found, line)
+            return _refresh(desk, found, line)
         case Enough(intent=intent):
             say("what was measured decides; no further replicate is made")
             bench = desk.yard.bench(intent.pod)
@@ -127,7 +135,7 @@ def _intend(desk: Desk, number: int, found: Situation, action: Intend, now: date
         pod=best.pod,
         slot=best.slot,
         job=next_job(desk, number, found, plan),
-        hard_end=bodies.hard_end(now, found.left_s + SLACK_S),
+        hard_end=bodies.hard_end(now, min(hard_limit_s(plan), found.left_s) + SLACK_S),
     )
     say(f"attempt {intent.attempt} on {intent.pod}, slot {intent.slot}")
     state = replace(action.state, stage="intent", intent=intent, note="")
@@ -205,11 +213,16 @@ def _end(desk: Desk, pod: str | None, name: str) -> str:
     return f"job {name} has not ended{processes}: tried again at the next look"
 
 
-def _refresh(desk: Desk, found: Situation, line: str) -> None:
+def _refresh(desk: Desk, found: Situation, line: str) -> bool:
     newest = found.ledger.newest("progress")
-    if newest is not None and line:
-        with effect("refresh"):
-            desk.tracker.edit(newest.comment.id, with_live_line(newest.comment.body, line))
+    if newest is None or not line:
+        return False
+    body = with_live_line(newest.comment.body, escaped(line))
+    if body == newest.comment.body:
+        return False
+    with effect("refresh"):
+        desk.tracker.edit(newest.comment.id, body)
+    return True
 
 
 def _result(desk: Desk, pod: str, name: str, plan: str) -> Result:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.plan import Plan
+from bench.worker.one_run import RAW_FILES
 from pods import job
 from pods.answers import Paths
 from pods.choose import Choice, Floor, Need, freest
@@ -27,6 +28,8 @@ from pods.probe import PodState, Slot, UnderWay, Unusable, under_way_on
 from pods.shell import PodError, Shell
 
 from agent.floors import known_in
+
+RAW_DEPTH = 5
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,21 @@ class Bench:
         return JobPaths((Path(self.workspace) if self.is_here else self.here) / "jobs" / name)
 
     def fetched(self, name: str) -> JobPaths[Path]:
-        """The copy as the pod has it now. Raises PodError."""
+        """The copy as the pod has it now. Raises PodError, also where a raw file could not be had: a copy
+        that lacks one would be judged otherwise than the job."""
         copy = self.copy(name)
         if not self.is_here:
-            fetch(self.shell, self.paths(name), copy.root)
+            fetched = fetch(self.shell, self.paths(name), copy.root)
+            left = {file: why for file, why in fetched.left.items() if _is_raw(PurePosixPath(file))}
+            if left:
+                told = ", ".join(f"{file} ({why})" for file, why in left.items())
+                raise PodError(f"not everything of job {name} can be had: {told}")
         return copy
+
+
+def _is_raw(path: PurePosixPath) -> bool:
+    """`runs/RECIPE/REPLICATE/ARM/FILE`: what lies deeper is the subject's own."""
+    return len(path.parts) == RAW_DEPTH and path.name in (*RAW_FILES, "exit.json")
 
 
 @dataclass
@@ -208,7 +221,10 @@ def need_of(plan: Plan) -> Need:
 
 
 def packages_of(plan: Plan) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for recipe in plan.recipes for name in recipe.need.packages))
+    """What the pod's own interpreter has to have. What an environment that is built needs, its lock file
+    says, and the worker checks."""
+    recipes = [recipe for recipe in plan.recipes if recipe.env == "none"]
+    return tuple(dict.fromkeys(name for recipe in recipes for name in recipe.need.packages))
 
 
 def floor_by(plan: Plan, now: datetime) -> Floor:

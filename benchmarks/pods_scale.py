@@ -134,7 +134,8 @@ def followed(daemons: list[Daemon]) -> dict[str, float]:
     for number in range(FOLLOWED):
         daemon, name = daemons[number % len(daemons)], f"pod-{number}"
         pods.append(daemon.pod(name=name, workspace=PurePosixPath(daemon.folder / name)))
-        shells[name] = Counted(name, sys.executable, Route((daemon.hop,)), daemon.pins, LIMITS)
+        pins = daemon.pins
+        shells[name] = Counted(name, sys.executable, Route((daemon.hop,)), lambda pins=pins: pins, LIMITS)
     yard = Yard(Fleet(Inventory(tuple(pods), Path("pins")), dict(shells)), Path())
     jobs = [(pods[n % FOLLOWED].name, f"task-{n}") for n in range(TASKS)]
     for pod, name in jobs:

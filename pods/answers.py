@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pods.paths import JobPaths
-from pods.shell import OUTPUT_LIMIT_B, Completed, PodError, Shell
+from pods.shell import OUTPUT_LIMIT_B, Completed, PodError, Refused, Shell
 
 TIMEOUT_S = 60.0
 SLOWEST_B_PER_S = 1 << 20
+REFUSED = 3
+"""The supervisor's exit status for what it cannot do."""
 
 Paths = JobPaths[PurePosixPath] | JobPaths[Path]
 
@@ -88,6 +90,8 @@ def unpack(shell: Shell, paths: Paths, bundle: bytes) -> Mapping[str, Any]:
 def _answer(completed: Completed) -> Mapping[str, Any]:
     if completed.status is None or completed.status == 255:
         raise PodError("no answer; what became of the command is unknown")
+    if completed.status == REFUSED and completed.last_words:
+        raise Refused(completed.last_words.removeprefix("supervisor: "))
     if completed.status != 0 or completed.is_truncated:
         raise PodError(f"exit status {completed.status}: {completed.last_words or 'no message'}")
     try:

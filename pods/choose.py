@@ -61,8 +61,8 @@ def freest(
     taken: Collection[tuple[str, str]] = (),
     avoid: Collection[tuple[str, str]] = (),
 ) -> Choice:
-    """`taken` and `avoid` are (pod, slot): promised in this tick; and where an attempt has just failed, which
-    is taken only where nothing else is usable."""
+    """`taken` and `avoid` are (pod, slot): promised in this tick; and where an attempt has failed: another
+    pod is preferred to one of those, another slot of such a pod to the same one again."""
     usable: list[tuple[tuple[float | str, ...], Ranked]] = []
     others: list[Ranked] = []
     for state in states:
@@ -77,15 +77,15 @@ def freest(
         fitting = [slot for slot in slots if not _lacks(slot, state, need)]
         slot = min(fitting, key=lambda one: _slot_key(state, one, floor, avoid))
         known = floor(state, slot)
-        key = _key(state, len(slots), known, (state.pod.name, slot.name) in avoid)
+        failed = [one for pod, one in avoid if pod == state.pod.name]
+        key = (slot.name in failed, bool(failed), *_key(state, len(slots), known))
         usable.append((key, Ranked(state.pod.name, slot.name, _for(state, slot, len(slots), known))))
     return Choice((*(ranked for _, ranked in sorted(usable, key=lambda one: one[0])), *others))
 
 
-def _key(state: PodState, free: int, floor: float | None, is_avoided: bool) -> tuple[float | str, ...]:
+def _key(state: PodState, free: int, floor: float | None) -> tuple[float | str, ...]:
     price = state.pod.price_per_hour
     return (
-        is_avoided,
         free < PREFERRED_FREE,
         -free,
         inf if floor is None else floor,

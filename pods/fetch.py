@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +21,10 @@ from pods import answers
 from pods.answers import Paths
 from pods.shell import PodError, Shell
 from pods.supervisor import record
+from pods.supervisor.files import BUNDLED_B
 
 TIMEOUT_S = 300.0
-BUNDLE_B = 16 << 20
+BUNDLE_B = BUNDLED_B
 """Of files in one round trip, before compression: what a lost link costs."""
 
 
@@ -39,8 +42,11 @@ def fetch(shell: Shell, paths: Paths, into: Path, *, timeout_s: float = TIMEOUT_
     listed = answers.ask(shell, paths, ["files", str(paths.root)], timeout_s)
     wanted = {name: one for name, one in listed["files"].items() if not _is_here(into, name, one)}
     moving: list[str] = []
-    for names in _bundles(wanted):
-        moving += _take(shell, paths, into, {name: wanted[name] for name in names}, timeout_s)
+    small = {name: one for name, one in wanted.items() if _size_b(one) <= BUNDLE_B}
+    for names in _bundles(small):
+        moving += _take(shell, paths, into, {name: small[name] for name in names}, timeout_s)
+    for name in wanted.keys() - small.keys():
+        moving += _take_by_pieces(shell, paths, into, name, wanted[name], timeout_s)
     return Fetched(len(wanted) - len(moving), listed["left"], tuple(moving))
 
 
@@ -65,6 +71,37 @@ def _take(shell: Shell, paths: Paths, into: Path, wanted: Mapping[str, Any], tim
     return moving
 
 
+def _take_by_pieces(
+    shell: Shell, paths: Paths, into: Path, name: str, one: Mapping[str, Any], timeout_s: float
+) -> list[str]:
+    """Like `_take`, for a file too large to be held in memory."""
+    target = _inside(into, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    try:
+        digest = hashlib.sha256()
+        with os.fdopen(descriptor, "wb") as file:
+            for begin_b in range(0, _size_b(one), BUNDLE_B):
+                piece = _piece(shell, paths, name, begin_b, timeout_s)[: _size_b(one) - begin_b]
+                digest.update(piece)
+                file.write(piece)
+        if digest.hexdigest() != one["sha256"]:
+            return [name]
+        Path(aside).replace(target)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+    return []
+
+
+def _piece(shell: Shell, paths: Paths, name: str, begin_b: int, timeout_s: float) -> bytes:
+    argv = ["dd", f"if={paths.root / name}", "bs=1M", "status=none"]
+    argv += [f"skip={begin_b >> 20}", f"count={BUNDLE_B >> 20}"]
+    done = shell.run(argv, timeout_s=timeout_s, limit_b=BUNDLE_B)
+    if done.status != 0:
+        raise PodError(f"{paths.root / name} did not arrive: {done.last_words or 'no whole answer'}")
+    return done.out
+
+
 def _write(into: Path, name: str, data: bytes) -> None:
     path = _inside(into, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +113,8 @@ def _is_here(into: Path, name: str, listed: Mapping[str, Any]) -> bool:
     try:
         if path.is_symlink() or path.stat().st_size != listed["size_b"]:
             return False
-        return bool(hashlib.sha256(path.read_bytes()).hexdigest() == listed["sha256"])
+        with path.open("rb") as file:
+            return bool(hashlib.file_digest(file, "sha256").hexdigest() == listed["sha256"])
     except OSError:
         return False
 

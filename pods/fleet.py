@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from pods.host_keys import read_pins
+from pods.host_keys import HostKey, read_pins
 from pods.inventory import Inventory, Pod
 from pods.probe import PodState, Unusable, probe, probe_all
 from pods.route import Route, route_to
@@ -62,8 +62,10 @@ class Fleet:
             return LocalShell(pod.name, sys.executable if pod.python == LOCAL_PYTHON else pod.python)
         from pods.ssh.shell import SshShell
 
+        return SshShell(pod.name, pod.python, self.route(pod.name), self._pins)
+
+    def _pins(self) -> Mapping[str, HostKey]:
         try:
-            pins = read_pins(self.inventory.pins)
+            return read_pins(self.inventory.pins)
         except (OSError, ValueError) as error:
             raise PodError(f"host keys: {error}") from error
-        return SshShell(pod.name, pod.python, self.route(pod.name), pins)

@@ -19,6 +19,10 @@ class PodError(Exception):
     """Machine or network: costs an attempt, and is never shown as a result of the change."""
 
 
+class Refused(PodError):
+    """The machine was reached, and its supervisor says why it cannot do that."""
+
+
 class NoSuchFile(PodError):
     """The machine was reached, and there is no such file."""
 

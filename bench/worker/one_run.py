@@ -30,6 +30,8 @@ SCHEMA = 1
 RAW_FILES = ("events.jsonl", "choices.jsonl", "log", "host.csv", "gpu.csv", "gpu-apps.csv", "stderr")
 SECRETS = ("GITHUB_TOKEN", "GH_TOKEN", "PACELINE_KEY")
 """Never handed to a subject."""
+MARK = "_paceline_job"
+"""The supervisor's mark on all that it started: what outlives its owners is found by it."""
 LACKS = {
     "ran out of memory": (b"OutOfMemoryError", b"MemoryError", b"out of memory", b"not enough memory"),
     "found the device busy": (b"busy or unavailable",),  # CUDA, of a device in exclusive compute mode
@@ -206,7 +208,8 @@ class OneRun:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("_paceline_", "PACELINE_", "GIT_")) and name not in SECRETS
+            if name == MARK
+            or (not name.startswith(("_paceline_", "PACELINE_", "GIT_")) and name not in SECRETS)
         }
         behind = inherited.get("PYTHONPATH")
         environment = {

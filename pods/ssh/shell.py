@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
 import paramiko
@@ -21,12 +21,13 @@ from pods.shell import OUTPUT_LIMIT_B, Completed, NoSuchFile, PodError
 from pods.ssh.link import LIMITS, Limits, Link, connect, told
 from pods.ssh.talk import TROUBLE, Talk
 
+Pins = Callable[[], Mapping[str, HostKey]]
+"""Asked at each connection: somebody may have come to trust a key since. May raise PodError."""
 REMOTE_GRACE_S = 5
 """How much longer a command may live at the other end than its caller waits."""
 NO_FILE, TOO_LONG = 3, 4
-PAUSE_RATIO, LONGEST_PAUSE_S = 4.0, 60.0
-"""How long a pod that could not be reached is left alone, by what the try took: time-outs are dear, a refused
-connection is not."""
+DEAR_S, PAUSE_RATIO, LONGEST_PAUSE_S = 1.0, 4.0, 60.0
+"""A try that took a second is not made again for four times as long: time-outs are dear, a refusal is not."""
 
 _PUT = """
 import os, sys, uuid
@@ -65,9 +66,7 @@ sys.stdout.buffer.write(data)
 class SshShell:
     """Commands may come from several threads. `connects` counts the connections that were made."""
 
-    def __init__(
-        self, name: str, python: str, route: Route, pins: Mapping[str, HostKey], limits: Limits = LIMITS
-    ) -> None:
+    def __init__(self, name: str, python: str, route: Route, pins: Pins, limits: Limits = LIMITS) -> None:
         self.name = name
         self.python = python
         self.connects = 0
@@ -75,7 +74,7 @@ class SshShell:
         self._pins = pins
         self._limits = limits
         self._link: Link | None = None
-        self._refused: tuple[float, PodError] | None = None  # until when nothing is tried, and why
+        self._lost: tuple[float, str] | None = None  # until when nothing is tried, and why
         self._lock = threading.Lock()
 
     def run(
@@ -143,16 +142,15 @@ class SshShell:
 
     def _connected(self) -> Link:
         began = time.monotonic()
-        if self._refused is not None and began < self._refused[0]:
-            wait_s = self._refused[0] - began
-            raise PodError(f"{self._refused[1]} (tried again in {wait_s:.0f} s)")
-        self._refused = None
+        if self._lost is not None and began < self._lost[0]:
+            raise PodError(self._lost[1])
+        self._lost = None
         try:
-            return connect(self.name, self._route, self._pins, self._limits)
+            return connect(self.name, self._route, self._pins(), self._limits)
         except PodError as error:
             ended = time.monotonic()
-            pause_s = min(PAUSE_RATIO * (ended - began), LONGEST_PAUSE_S)
-            self._refused = (ended + pause_s, error)
+            if ended - began >= DEAR_S:
+                self._lost = (ended + min(PAUSE_RATIO * (ended - began), LONGEST_PAUSE_S), str(error))
             raise
 
 

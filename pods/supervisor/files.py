@@ -16,7 +16,9 @@ from typing import Any, BinaryIO
 
 from .paths import JobPaths
 
-LARGEST_B = 64 << 20
+LARGEST_B = 2 << 30
+BUNDLED_B = 16 << 20
+"""Of one file in a bundle, which is held in memory; larger ones are taken piece by piece."""
 CHUNK_B = 1 << 20
 
 
@@ -53,7 +55,7 @@ def pack(job: Path, names: Sequence[str], target: BinaryIO) -> None:
                 raise ValueError(f"file name {name!r} leaves the job folder")
             try:
                 with _opened(path) as file:
-                    archive.writestr(zipfile.ZipInfo(name), file.read(LARGEST_B + 1), zipfile.ZIP_DEFLATED)
+                    archive.writestr(zipfile.ZipInfo(name), file.read(BUNDLED_B + 1), zipfile.ZIP_DEFLATED)
             except FileNotFoundError:
                 continue
 

@@ -170,7 +170,8 @@ def test_each_step_is_either_done_or_not_done(name):
 
 @pytest.mark.parametrize("name", PROGRESS)
 def test_only_work_under_way_has_a_live_line(name):
-    assert (LIVE in bodies.progress_text(PROGRESS[name], TASK)) == (name in ("intent", "running"))
+    is_under_way = name in ("approved", "again", "intent", "running")
+    assert (LIVE in bodies.progress_text(PROGRESS[name], TASK)) == is_under_way
 
 
 def test_a_problem_is_told_with_field_line_and_example():

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.action import (
+    Bury,
     Enough,
     Fail,
     Fold,
@@ -122,18 +123,18 @@ def test_waiting_rests_until_somebody_approves():
 
 def test_an_approved_plan_is_intended_when_a_slot_is_free():
     assert isinstance(decide(situation(STATE)), Intend)
-    assert decide(situation(STATE, is_slot_free=False)) == Rest("waiting for a free slot")
+    assert decide(situation(STATE, is_slot_free=False)) == Refresh("waiting for a free slot")
 
 
 def test_an_approved_plan_that_fits_no_free_slot_waits_and_says_why_not():
-    assert decide(situation(STATE, choice=FULL)) == Rest(
+    assert decide(situation(STATE, choice=FULL)) == Refresh(
         "waiting for a free slot; pod-1: in use by x (1); pod-2: not reached", is_news=True
     )
 
 
 def test_pods_that_cannot_be_asked_are_told_while_a_slot_is_waited_for():
     waiting = situation(STATE, is_slot_free=False, troubles=("pod-2: not reached",))
-    assert decide(waiting) == Rest("waiting for a free slot; pod-2: not reached", is_news=True)
+    assert decide(waiting) == Refresh("waiting for a free slot; pod-2: not reached", is_news=True)
 
 
 def test_a_job_whose_folder_vanished_while_it_ran_is_an_attempt():
@@ -216,19 +217,24 @@ def test_results_whose_runs_are_gone_are_measured_again():
 
 def test_results_that_another_agent_read_are_not_judged_from_here():
     unknown = Unreachable("pod pod-9 is not one of this agent's")
-    assert isinstance(decide(situation(MEASURING, RESULTS, observed=unknown, measured=unknown)), Rest)
+    assert isinstance(decide(situation(MEASURING, RESULTS, observed=unknown, measured=unknown)), Refresh)
 
 
-@pytest.mark.parametrize("observed", [ended("crashed"), Lost("killed", None)])
-def test_an_attempt_without_result_is_tried_again_a_bounded_number_of_times(observed):
-    action = decide(situation(MEASURING, observed=observed))
+def test_an_attempt_without_result_is_tried_again_a_bounded_number_of_times():
+    action = decide(situation(MEASURING, observed=ended("crashed")))
     assert (action.state.stage, action.state.closed) == ("approved", 1)
     last = replace(MEASURING, closed=ATTEMPTS - 1)
-    assert isinstance(decide(situation(last, observed=observed)), Fail)
+    assert isinstance(decide(situation(last, observed=ended("crashed"))), Fail)
+
+
+def test_what_a_lost_job_left_behind_is_ended_before_its_attempt_is_closed():
+    lost = decide(situation(MEASURING, observed=Lost("killed", None)))
+    assert lost == Bury(MEASURING, INTENT, "the job was lost: killed")
 
 
 def test_unreachable_is_unknown_and_not_failed():
-    assert isinstance(decide(situation(MEASURING, observed=Unreachable("no answer"))), Rest)
+    waits = Refresh("the pod cannot be reached: no answer", is_news=True)
+    assert decide(situation(MEASURING, observed=Unreachable("no answer"))) == waits
 
 
 @pytest.mark.parametrize(

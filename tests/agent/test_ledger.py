@@ -216,14 +216,15 @@ def attempt(number, minutes, ends_in=60):
     return replace(STATE, intent=Intent(number, "pod-1", "cpu", f"a{number}", end.isoformat()))
 
 
-def told(*said):
-    """A ledger of progress: each a state and the minutes since the first."""
-    return folded(
-        *(
-            replace(marked(n, "progress", n, state.to_payload()), created_at=NOW + timedelta(minutes=minutes))
-            for n, (state, minutes) in enumerate(said, 1)
-        )
-    )
+def told(*said, seen=0):
+    """A ledger of progress: each a state and the minutes since the first, seen so many minutes more."""
+
+    def comment(n, state, minutes):
+        made = NOW + timedelta(minutes=minutes)
+        times = {"created_at": made, "updated_at": made + timedelta(minutes=seen)}
+        return replace(marked(n, "progress", n, state.to_payload()), **times)
+
+    return folded(*(comment(n, *one) for n, one in enumerate(said, 1)))
 
 
 CLOSED = replace(STATE, stage="approved", intent=None)
@@ -244,8 +245,9 @@ def test_an_attempt_that_was_closed_by_the_next_one_ends_there():
     assert told((attempt(1, 0), 0), (attempt(2, 30), 10), (CLOSED, 15)).spent_s("p1") == 15 * 60
 
 
-def test_an_attempt_that_nobody_closed_in_time_has_ended_at_its_hard_end():
-    assert told((attempt(1, 0), 0), (CLOSED, 600)).spent_s("p1") == 60 * 60
+def test_an_attempt_that_nobody_closed_in_time_has_taken_what_was_seen_of_it():
+    assert told((attempt(1, 0), 0), (CLOSED, 600), seen=7).spent_s("p1") == 7 * 60
+    assert told((attempt(1, 0), 0), (attempt(1, 0), 2), (CLOSED, 600), seen=7).spent_s("p1") == 9 * 60
 
 
 def test_attempts_at_another_plan_are_not_this_ones():

@@ -74,7 +74,8 @@ class Daemon:
 
     def shell(self, limits: Limits = QUICK, port: int | None = None) -> SshShell:
         hop = self.hop if port is None else Hop(**{**_fields(self.hop), "port": port})
-        shell = SshShell(self.name, sys.executable, Route((hop,)), self.pins, limits)
+        pins = self.pins  # as they are now: a key that changes later is not trusted
+        shell = SshShell(self.name, sys.executable, Route((hop,)), lambda: pins, limits)
         self.shells.append(shell)
         return shell
 

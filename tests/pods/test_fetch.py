@@ -91,7 +91,7 @@ def test_what_is_too_large_is_named(there, tmp_path):
     shell, paths = there
     with (paths.runs / "sft/1/baseline/log").open("wb") as file:
         file.truncate(files.LARGEST_B + 1)
-    assert fetch(shell, paths, tmp_path / "copy").left == {"runs/sft/1/baseline/log": "67108865 bytes"}
+    assert fetch(shell, paths, tmp_path / "copy").left == {"runs/sft/1/baseline/log": "2147483649 bytes"}
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", ""])
@@ -103,3 +103,31 @@ def test_a_pod_cannot_write_outside_the_copy(name, tmp_path):
 def test_a_job_that_is_not_there_is_told(daemon, tmp_path):
     with pytest.raises(PodError, match="there is no job folder"):
         fetch(daemon.shell(), JobPaths(daemon.pod().workspace / "jobs" / "x"), tmp_path)
+
+
+def test_a_large_file_comes_piece_by_piece_and_whole(there, tmp_path, monkeypatch):
+    shell, paths = there
+    monkeypatch.setattr(fetching, "BUNDLE_B", 1 << 20)
+    large = paths.runs / "sft" / "1" / "baseline" / "events.jsonl"
+    large.write_bytes(os.urandom(2_500_000))
+    assert fetch(shell, paths, tmp_path / "copy").taken == 7
+    copied = tmp_path / "copy" / large.relative_to(paths.root)
+    assert copied.read_bytes() == large.read_bytes()
+    assert not list(copied.parent.glob(".*"))
+    assert fetch(shell, paths, tmp_path / "copy").taken == 0
+
+
+def test_a_large_file_that_grows_meanwhile_is_told_and_taken_at_the_next_call(there, tmp_path, monkeypatch):
+    shell, paths = there
+    monkeypatch.setattr(fetching, "BUNDLE_B", 1 << 20)
+    large = paths.runs / "sft" / "1" / "baseline" / "events.jsonl"
+    large.write_bytes(os.urandom(2_500_000))
+    piece = fetching._piece
+
+    def changed(*arguments):
+        large.write_bytes(bytes(2_500_000))
+        return piece(*arguments)
+
+    monkeypatch.setattr(fetching, "_piece", changed)
+    assert fetch(shell, paths, tmp_path / "copy").moving == ("runs/sft/1/baseline/events.jsonl",)
+    assert fetch(shell, paths, tmp_path / "copy").moving == ()
