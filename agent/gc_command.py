@@ -15,6 +15,7 @@ from typing import Any
 from pods import answers
 from pods.archive import supervisor_archive
 from pods.inventory import Pod
+from pods.shell import PodError
 
 from agent.gather import Desk, issue_of
 from agent.ledger import Ledger, Stage, fold
@@ -37,24 +38,34 @@ class Tidied:
 
 
 def gc(desk: Desk, name: str | None, *, days: float, is_meant: bool) -> Iterator[str]:
-    """A line for everything. Raises TaskError, PodError."""
+    """A line for everything. Raises TaskError; PodError at the end where a pod could not be asked."""
     inventory = desk.yard.fleet.inventory
+    lost = []
     for pod in [inventory.pod(name)] if name else inventory.pods:
-        listed = _asked(desk, pod)
-        found = tidied(listed, lambda job, age_s: _why_kept(desk, job, age_s, days), days)
-        for kind, names in (("job", found.jobs), ("environment", found.environments)):
-            for one in names:
-                size = listed["jobs" if kind == "job" else "environments"][one]["size_b"]
-                yield f"{pod.name}: {kind} {one} may go, {size / MIB:.0f} MiB"
-        for one, why in found.kept.items():
-            yield f"{pod.name}: {one} stays: {why}"
-        if is_meant and (found.jobs or found.environments):
-            argv = [part for one in found.jobs for part in ("--job", one)]
-            argv += [part for one in found.environments for part in ("--environment", one)]
-            removed = _asked(desk, pod, *argv)
-            yield f"{pod.name}: removed {', '.join(removed['removed']) or 'nothing'}"
-            for one, why in removed["kept"].items():
-                yield f"{pod.name}: {one} was not removed: {why}"
+        try:
+            yield from _gc_on(desk, pod, days=days, is_meant=is_meant)
+        except PodError as error:
+            lost.append(f"{pod.name}: {error}")
+    if lost:
+        raise PodError("; ".join(lost))
+
+
+def _gc_on(desk: Desk, pod: Pod, *, days: float, is_meant: bool) -> Iterator[str]:
+    listed = _asked(desk, pod)
+    found = tidied(listed, lambda job, age_s: _why_kept(desk, job, age_s, days), days)
+    for kind, names in (("job", found.jobs), ("environment", found.environments)):
+        for one in names:
+            size = listed["jobs" if kind == "job" else "environments"][one]["size_b"]
+            yield f"{pod.name}: {kind} {one} may go, {size / MIB:.0f} MiB"
+    for one, why in found.kept.items():
+        yield f"{pod.name}: {one} stays: {why}"
+    if is_meant and (found.jobs or found.environments):
+        argv = [part for one in found.jobs for part in ("--job", one)]
+        argv += [part for one in found.environments for part in ("--environment", one)]
+        removed = _asked(desk, pod, *argv)
+        yield f"{pod.name}: removed {', '.join(removed['removed']) or 'nothing'}"
+        for one, why in removed["kept"].items():
+            yield f"{pod.name}: {one} was not removed: {why}"
 
 
 def tidied(listed: Mapping[str, Any], why_kept: Callable[[str, float], str], days: float) -> Tidied:

@@ -10,12 +10,12 @@ import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pods import job
 from pods.preflight import install, preflight
-from pods.shell import PodError, Refused
+from pods.shell import NoSuchFile, PodError, Refused
 
 from agent.bundle import NAME, bundle_of
 from agent.dispatch import Place, files_of, spec_of
@@ -62,20 +62,25 @@ def begin(
         _drop(bench, intent.job)
         return NotTaken(slot.busy)
     origin, bundle = source, b""
-    added: tuple[str, ...] = ()
+    added: frozenset[str] = frozenset()
     if not bench.is_here:
         packages = packages_of(planned.plan)
         found = preflight(bench.shell, state, intent.slot, packages, source)
         missing = [lack.package for lack in found.lacks if lack.package]
+        if bench.may_install:
+            added = _added(bench) | {*missing}
         if missing and bench.may_install:
-            added = install(bench.shell, missing)
+            # Noted before it is done, so that no kill hides it.
+            bench.shell.put(_added_path(bench), json.dumps(sorted(added)).encode())
+            install(bench.shell, missing)
             found = preflight(bench.shell, state, intent.slot, packages, source)
+        added &= {*packages}
         if found.lacks:
             return Lacking("; ".join(map(str, found.lacks)))
         if not found.reaches:
             origin = str(bench.paths(intent.job).root / "inputs" / NAME)
             bundle = bundle_of(planned.plan, source, yard.here)
-    host = host_of(state, slot) | ({"added": list(added)} if added else {})
+    host = host_of(state, slot) | ({"added": sorted(added)} if added else {})
     return _begun(bench, planned, intent, host, (origin, bundle), limit_s, now)
 
 
@@ -114,6 +119,18 @@ def _begun(
     if isinstance(launched, job.NotLaunched):
         return Begun((*known.warnings, f"not launched: {launched.why}"))
     return Begun(known.warnings)
+
+
+def _added_path(bench: Bench) -> PurePosixPath | Path:
+    return bench.workspace / "added.json"
+
+
+def _added(bench: Bench) -> frozenset[str]:
+    """The packages that were ever installed for jobs into the pod's own environment."""
+    try:
+        return frozenset(json.loads(bench.shell.get(_added_path(bench), 1 << 20)))
+    except NoSuchFile:
+        return frozenset()
 
 
 def _drop(bench: Bench, name: str) -> None:

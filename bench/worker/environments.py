@@ -1,6 +1,7 @@
 """The interpreter that runs an arm: the given one, or an environment built once per lock file.
 
-`pip` builds from `requirements.txt` (or `requirements.lock` where there is one), `uv` from `uv.lock`. Built
+`pip` builds from `requirements.txt` (or `requirements.lock` where there is one), with uv where that is
+installed; `uv` from `uv.lock`. Built
 once under a lock in its final place; a file `complete` is written last, and a build without it starts anew.
 The project itself is not installed: its worktree is the working folder of the run.
 """
@@ -20,6 +21,8 @@ from bench.worker.files import locked
 
 BUILD_LIMIT_S = 3600.0
 LIST_LIMIT_S = 60.0
+LINKED = {"UV_LINK_MODE": "hardlink"}
+"""Environments share what they have in common; uv copies by itself where its cache is on another disk."""
 LOCK_FILES = {"pip": ("requirements.lock", "requirements.txt"), "uv": ("uv.lock",)}
 HOOK_LINE = (
     "import os, sys; "
@@ -106,20 +109,29 @@ def _built(kind: str, tree: Path, workspace: Path, python: str) -> str:
 
 
 def _build_with_pip(lock: Path, folder: Path, python: str) -> None:
+    if (uv := _uv(python)) is not None:  # it links from its cache what pip would download and unpack again
+        _run([uv, "venv", "--quiet", "--python", python, str(folder)])
+        into = ["--quiet", "--python", str(folder / "bin" / "python")]
+        _run([uv, "pip", "install", *into, "-r", lock.name], cwd=lock.parent, extra=LINKED)
+        return
     _run([python, "-m", "venv", str(folder)])
     options = ["--disable-pip-version-check", "--no-input", "--quiet"]
     _run([str(folder / "bin" / "python"), "-m", "pip", "install", *options, "-r", lock.name], cwd=lock.parent)
 
 
 def _build_with_uv(tree: Path, folder: Path, python: str) -> None:
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(python).parent))
+    uv = _uv(python)
     if uv is None:
         raise EnvironmentError_("env = 'uv' needs the program uv on this machine: pip install uv")
     _run(
         [uv, "sync", "--frozen", "--no-install-project", "--python", python, "--quiet"],
         cwd=tree,
-        extra={"UV_PROJECT_ENVIRONMENT": str(folder)},
+        extra={**LINKED, "UV_PROJECT_ENVIRONMENT": str(folder)},
     )
+
+
+def _uv(python: str) -> str | None:
+    return shutil.which("uv") or shutil.which("uv", path=str(Path(python).parent))
 
 
 def _let_hook_in(folder: Path) -> None:

@@ -46,6 +46,8 @@ def remove(workspace: Path, jobs: Sequence[str], environments: Sequence[str]) ->
                 kept[name] = "not there"
             elif kind == JOBS and not JobPaths(path).exit.exists():
                 kept[name] = "has not ended"
+            elif kind == ENVIRONMENTS and (job := _used_by(workspace, path)):
+                kept[name] = f"job {job} may use it"
             else:
                 _remove(path)
                 removed.append(name)
@@ -53,6 +55,21 @@ def remove(workspace: Path, jobs: Sequence[str], environments: Sequence[str]) ->
         if time.time() - path.lstat().st_mtime > SCRATCH_S:
             _remove(path)
     return {"removed": removed, "kept": kept}
+
+
+def _used_by(workspace: Path, environment: Path) -> str:
+    """A job that has not ended, and had begun when the environment was used last; "" where there is none."""
+    used = _used_at(environment)
+    for job in _in(workspace, JOBS):
+        paths = JobPaths(job)
+        if not paths.exit.exists() and paths.job.exists() and paths.job.stat().st_mtime <= used:
+            return job.name
+    return ""
+
+
+def _used_at(environment: Path) -> float:
+    complete = environment / "complete"
+    return (complete if complete.exists() else environment).stat().st_mtime
 
 
 def _in(workspace: Path, kind: str) -> list[Path]:

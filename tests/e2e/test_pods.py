@@ -192,6 +192,23 @@ def test_a_changed_host_key_is_told_and_nothing_is_sent_there(life):
     assert "its host key has changed" in life.comments(number)[1]["body"]
 
 
+def test_a_key_that_is_trusted_anew_is_taken_by_the_agent_that_runs(life):
+    number = life.file(life.body(seconds="1.0"))
+    life.start_agent()
+    life.until(running(life, number))
+    alpha = life.daemons["alpha"]
+    alpha.stop()
+    for pid in alpha.orphans:
+        os.kill(pid, signal.SIGKILL)
+    alpha.make_key()
+    alpha.start()
+    said = "its host key has changed"
+    life.until(lambda: said in life.comments(number)[-1]["body"])
+    pin(life.folder / "pods.known_hosts", "alpha", alpha.key)
+    life.until_verdict(number)
+    assert len(life.jobs()) == 1
+
+
 def test_logs_of_job_and_run_are_followed_over_ssh(life):
     number = life.file(life.body(seconds="1.0"))
     life.start_agent()

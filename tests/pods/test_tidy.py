@@ -66,3 +66,14 @@ def test_scratch_of_a_killed_process_goes_after_a_day(workspace):
         os.utime(workspace / "jobs" / name, (moment, moment))
     tidy.remove(workspace, [], [])
     assert sorted(path.name for path in (workspace / "jobs").glob(".*")) == [".new.tmp"]
+
+
+def test_an_environment_that_a_job_may_use_stays(workspace):
+    running = workspace / "jobs" / "running-a1" / "job.json"
+    running.write_text("{}")
+    os.utime(running, (100, 100))
+    complete = workspace / "environments" / "abc" / "complete"
+    os.utime(complete, (200, 200))
+    assert tidy.remove(workspace, [], ["abc"])["kept"] == {"abc": "job running-a1 may use it"}
+    os.utime(complete, (50, 50))
+    assert tidy.remove(workspace, [], ["abc"])["removed"] == ["abc"]
