@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 Role = Literal["admin", "maintain", "write", "triage", "read", "none"]
+Reaction = Literal["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"]
 
 
 class TrackerError(Exception):
@@ -112,6 +113,17 @@ class Tracker(Protocol):
 
     def minimise(self, comment: Comment) -> None:
         """Fold a comment as outdated."""
+        ...
+
+    def react(self, comment: int, content: Reaction) -> None:
+        """Be seen to have read a comment. One that is there already stays as it is: may be repeated."""
+        ...
+
+    def set_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> None:
+        """Put labels on an issue and take others off; all that is so already costs no write. May be repeated.
+
+        Other labels are left alone. A label that the repository does not have is made, as plain as it comes.
+        """
         ...
 
     def role(self, user: User) -> Role | None:

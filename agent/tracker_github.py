@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from agent import github_reads as reads
 from agent.github_reads import Answer, Facts, Malformed, Silence
-from agent.tracker import Comment, Commit, Gone, Issue, Role, TrackerError, Unsure, User
+from agent.tracker import Comment, Commit, Gone, Issue, Reaction, Role, TrackerError, Unsure, User
 
 CONNECT_LIMIT_S, ANSWER_LIMIT_S = 5.0, 30.0
 WRITE_PAUSE_S = 1.0  # what GitHub asks for between writes
@@ -174,6 +174,21 @@ class GithubTracker:
     def minimise(self, comment: Comment) -> None:
         self._graphql(MINIMISE, {"input": {"subjectId": comment.node_id, "classifier": "OUTDATED"}})
 
+    def react(self, comment: int, content: Reaction) -> None:
+        """200 where it was there, 201 where it is new."""
+        self._write("POST", f"{self._path}/issues/comments/{comment}/reactions", {"content": content})
+
+    def set_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> None:
+        path = f"{self._path}/issues/{number}/labels"
+        there = {name for page in self._all(path) for name in self._parsed(f"GET {path}", reads.labels, page)}
+        new = [name for name in dict.fromkeys(add) if name.casefold() not in there]
+        if new:
+            self._write("POST", path, {"labels": new})
+        for name in dict.fromkeys(remove):
+            if name.casefold() in there:
+                # 404: somebody was faster.
+                self._write("DELETE", f"{path}/{quote(name, safe='')}", accept=(404,))
+
     def role(self, user: User) -> Role | None:
         path = f"{self._path}/collaborators/{quote(user.login, safe='')}/permission"
         try:
@@ -285,10 +300,10 @@ class GithubTracker:
             raise self._refused("POST /graphql", answer)
         return answer
 
-    def _write(self, verb: str, path: str, body: object) -> Answer:
+    def _write(self, verb: str, path: str, body: object = None, accept: Sequence[int] = ()) -> Answer:
         """A write, sent once. Raises Unsure where it may have happened, TrackerError where it has not."""
         answer = self._send(verb, path, body=body)
-        if isinstance(answer, Answer) and 200 <= answer.status < 300:
+        if isinstance(answer, Answer) and (200 <= answer.status < 300 or answer.status in accept):
             return answer
         is_unsure = answer.was_sent if isinstance(answer, Silence) else answer.status >= 500
         raise self._refused(f"{verb} {path}", answer, Unsure if is_unsure else TrackerError)

@@ -37,6 +37,7 @@ class World(Protocol):
     def comment(self, author: str, text: str, number: int = ...) -> Comment: ...
     def edit_body(self, number: int, body: str) -> None: ...
     def label(self, number: int, *labels: str) -> None: ...
+    def reactions_of(self, comment: int, login: str) -> list[str]: ...
     def close_issue(self, number: int) -> None: ...
     def delete(self, number: int) -> None: ...
     def transfer(self, number: int) -> None: ...
@@ -58,6 +59,9 @@ class HubWorld:
         "post": r"/issues/\d+/comments$",
         "edit": r"/issues/comments/\d+$",
         "minimise": r"/graphql$",
+        "react": r"/issues/comments/\d+/reactions$",
+        "label": r"/issues/\d+/labels$",
+        "unlabel": r"/issues/\d+/labels/",
     }
 
     def __init__(self, hub: Hub, git: Git, faults: Faults) -> None:
@@ -96,6 +100,11 @@ class HubWorld:
     def label(self, number: int, *labels: str) -> None:
         self._edit(number, {"labels": list(labels)})
 
+    def reactions_of(self, comment: int, login: str) -> list[str]:
+        path = f"/repos/{NAME}/issues/comments/{comment}/reactions"
+        told = self.adapter("owner")._get(path).data
+        return [one["content"] for one in told if one["user"]["login"] == login]
+
     def close_issue(self, number: int) -> None:
         self._edit(number, {"state": "closed"})
 
@@ -119,7 +128,7 @@ class HubWorld:
         self._faults.add(Fault("GET", self.ADDRESSES[read], "answer", "before", 502, times=3))
 
     def unsure_next(self, write: str, *, stored: bool) -> None:
-        verb = "PATCH" if write == "edit" else "POST"
+        verb = {"edit": "PATCH", "unlabel": "DELETE"}.get(write, "POST")
         self._faults.add(Fault(verb, self.ADDRESSES[write], "answer", "after" if stored else "before"))
 
     def _edit(self, number: int, sent: dict[str, object]) -> None:
@@ -456,6 +465,64 @@ def test_a_file_is_that_of_the_commit(tracker, world):
 def test_a_file_that_is_not_there_is_none(tracker, world, path):
     made = world.add_commit("one", paceline__toml="a = 1\n")
     assert tracker.file(path, made) is None
+
+
+def test_a_reaction_is_there_once_however_often_it_is_given(tracker, world):
+    asked = world.comment("ada", "/approve", world.file_issue("ada", "a"))
+    for _ in range(2):
+        tracker.react(asked.id, "eyes")
+    tracker.react(asked.id, "+1")
+    assert world.reactions_of(asked.id, ME) == ["eyes", "+1"]
+    assert world.reactions_of(asked.id, "ada") == []
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "lost"])
+def test_a_reaction_without_an_answer_is_unsure_and_may_be_given_again(tracker, world, stored):
+    asked = world.comment("ada", "/approve", world.file_issue("ada", "a"))
+    world.unsure_next("react", stored=stored)
+    with pytest.raises(Unsure):
+        tracker.react(asked.id, "eyes")
+    assert world.reactions_of(asked.id, ME) == ["eyes"] * stored
+    tracker.react(asked.id, "eyes")
+    assert world.reactions_of(asked.id, ME) == ["eyes"]
+
+
+def test_no_comment_no_reaction(tracker):
+    with pytest.raises(TrackerError):
+        tracker.react(99_999, "eyes")
+
+
+def test_labels_are_put_on_and_taken_off_and_others_stay(tracker, world):
+    number = world.file_issue("ada", "a", ["bench", "Bench:Queued", "mine"])
+    tracker.set_labels(number, ["bench:running", "BENCH", "a/b ?"], ["bench:queued", "never there"])
+    assert set(tracker.issue(number).labels) == {"bench", "mine", "bench:running", "a/b ?"}
+    tracker.set_labels(number, [], ["a/b ?"])
+    assert set(tracker.issue(number).labels) == {"bench", "mine", "bench:running"}
+
+
+def test_labels_that_are_right_already_change_nothing(tracker, world):
+    number = world.file_issue("ada", "a", ["bench", "gpu"])
+    before = tracker.issue(number)
+    tracker.set_labels(number, ["Bench"], ["bench:queued"])
+    assert tracker.issue(number) == before
+
+
+@pytest.mark.parametrize("write", ["label", "unlabel"])
+def test_labels_without_an_answer_are_unsure_and_may_be_set_again(tracker, world, write):
+    number = world.file_issue("ada", "a", ["bench", "old"])
+    world.unsure_next(write, stored=True)
+    with pytest.raises(Unsure):
+        tracker.set_labels(number, ["new"], ["old"])
+    tracker.set_labels(number, ["new"], ["old"])
+    assert set(tracker.issue(number).labels) == {"bench", "new"}
+
+
+@pytest.mark.parametrize("gone", ["delete", "transfer"])
+def test_an_issue_that_is_gone_takes_no_labels(tracker, world, gone):
+    number = world.file_issue("ada", "a")
+    getattr(world, gone)(number)
+    with pytest.raises(TrackerError):
+        tracker.set_labels(number, ["new"], [])
 
 
 def test_labels_are_made_once(tracker):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from agent.tracker import Comment, Commit, Gone, Issue, Role, TrackerError, Unsure, User
+from agent.tracker import Comment, Commit, Gone, Issue, Reaction, Role, TrackerError, Unsure, User
 
 ME = "paceline"
 BODY_LIMIT = 65_536
@@ -42,6 +42,7 @@ class FakeTracker:
         self.writes: list[Write] = []
         self.reads: list[str] = []
         self.minimised: set[int] = set()
+        self.reactions: dict[int, list[Reaction]] = {}
         self.labels: dict[str, tuple[str, str]] = {}
         self.tells_minimised = True  # older servers do not
         self.is_closed = False
@@ -109,6 +110,10 @@ class FakeTracker:
     def label(self, number: int, *labels: str) -> None:
         """These labels and no others."""
         self._touch(number, labels=labels)
+
+    def reactions_of(self, comment: int, login: str) -> list[str]:
+        """Only the agent reacts here."""
+        return list(self.reactions.get(comment, ())) if login == ME else []
 
     def close_issue(self, number: int) -> None:
         self._touch(number, is_open=False)
@@ -210,6 +215,21 @@ class FakeTracker:
             raise TrackerError(f"no comment {comment.id}")
         self._write(Write("minimise", comment.id), lambda: self.minimised.add(comment.id))
 
+    def react(self, comment: int, content: Reaction) -> None:
+        if comment not in self._comments:
+            raise TrackerError(f"no comment {comment}")
+        self._write(Write("react", comment, content), lambda: self._reacted(comment, content))
+
+    def set_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> None:
+        self._there(number)
+        there = {name.casefold() for name in self._issues[number].labels}
+        new = [name for name in dict.fromkeys(add) if name.casefold() not in there]
+        old = {name.casefold() for name in remove} & there
+        if new:
+            self._write(Write("label", number, ",".join(new)), lambda: self._relabel(number, new, set()))
+        for name in sorted(old):
+            self._write(Write("unlabel", number, name), lambda name=name: self._relabel(number, [], {name}))
+
     def role(self, user: User) -> Role | None:
         try:
             self._read("role")
@@ -275,6 +295,15 @@ class FakeTracker:
     def _fits(self, body: str) -> None:
         if not body.strip() or len(body) > BODY_LIMIT:
             raise TrackerError(f"a comment has 1 to {BODY_LIMIT} characters, not {len(body)}")
+
+    def _reacted(self, comment: int, content: Reaction) -> None:
+        given = self.reactions.setdefault(comment, [])
+        if content not in given:
+            given.append(content)
+
+    def _relabel(self, number: int, new: Sequence[str], old: set[str]) -> None:
+        kept = [name for name in self._issues[number].labels if name.casefold() not in old]
+        self._touch(number, labels=(*kept, *new))
 
     def _touch(self, number: int, **changes: object) -> None:
         self._issues[number] = replace(self._issues[number], updated_at=self._now(), **changes)
