@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pods.choose import Choice
 
-from agent.ledger import Intent, Said, State
+from agent.ledger import Intent, Said, Setting, State
 from agent.planning import Planned
 from agent.situation import Situation
 from agent.task import Problems
@@ -32,13 +32,34 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Reply to a comment with commands, once. `command` (`cancel`, `retry`) and `settings` are put on record
+    by it; `is_done` is whether all that was asked is or will be done."""
+
+    comment: Comment
+    lines: tuple[str, ...]
+    is_done: bool = True
+    command: str = ""
+    settings: tuple[Setting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shrug:
+    """Let somebody who may not command see that they were heard, and no more."""
+
+    comment: Comment
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """Post the next progress marker with this state. `problems` are the blockers that it lists."""
+    """Post the next progress marker with this state. `problems` are the blockers that it lists, `answers` the
+    ids of comments that it answers."""
 
     state: State
     problems: Problems | None = None
     planned: Planned | None = None
     choice: Choice | None = None  # the pods as they were ranked, where a slot was just chosen
+    answers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +159,10 @@ def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
             return f"do nothing: {why}"
         case Park(why):
             return f"say that a marker does not hold: {'; '.join(why)}"
+        case Answer(comment, lines):
+            return f"answer comment {comment.id}: {'; '.join(lines)}"
+        case Shrug(comment):
+            return f"show {comment.author.login} that comment {comment.id} commands nothing here"
         case Progress(state):
             return f"post progress: {state.stage}{f', {state.note}' if state.note else ''}"
         case Intend(state):
@@ -178,6 +203,8 @@ def news(found: Situation, action: Action) -> str:
 Action = (
     Rest
     | Park
+    | Answer
+    | Shrug
     | Progress
     | Intend
     | Launch

@@ -1,71 +1,76 @@
 """Whether a plan may spend GPU time, and on whose word: read from the tracker at that moment.
 
-Within the standing budget the author's role is enough; beyond it, or for an author whose role is not in the
-operator's list, somebody with write permission comments `/approve HASH`. A role that cannot be read is no.
+Within the standing budget the author's word is enough; beyond it, for an author whom the operator's list does
+not cover, for a bot, and where a second person is asked for, somebody with write permission comments
+`/approve HASH`. A role that cannot be read is no. Who put the label on does not matter.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
-from markdown_it import MarkdownIt
-
+from agent.commands import SHORTEST_HASH
+from agent.ledger import Setting
 from agent.operator import Operator
 from agent.situation import Approval
-from agent.tracker import Comment, Issue, Role, User
+from agent.spoken import Spoken
+from agent.tracker import Issue, Role, User
 
-APPROVERS: tuple[Role, ...] = ("admin", "maintain", "write")
-SHORTEST_HASH = 12
-BODY_LIMIT = 65_536
-_COMMAND = re.compile(r"/approve ([0-9a-f]{12,64})")
+RoleOf = Callable[[User], Role | None]
 
 
 def approval_of(
     plan: str,
     gpu_hours: float,
     issue: Issue,
-    comments: Sequence[Comment],
-    me: User,
+    spoken: Sequence[Spoken],
+    settings: Sequence[Setting],
     operator: Operator,
-    role_of: Callable[[User], Role | None],
+    role_of: RoleOf,
 ) -> Approval:
-    """`gpu_hours` is what the plan may spend. Asks for roles only where they decide."""
-    for comment in comments:
-        if comment.author.id == me.id or not any(map(plan.startswith, _hashes(comment.body))):
+    """`gpu_hours` is what the plan may spend; `settings` are those of `/set` in force. Asks for roles only
+    where they decide."""
+    requesters = {issue.author.id, *(one.by for one in settings)}
+    own = None
+    for one in spoken:
+        if not one.approves(plan):
             continue
-        role = role_of(comment.author)
-        if role in APPROVERS:
-            who = comment.author
-            return Approval(True, f"/approve by {who.login} (id {who.id}, {role}) in comment {comment.id}")
-    if gpu_hours > operator.gpu_hours:
-        return Approval(
-            False,
-            f"the plan may spend {gpu_hours:g} GPU-hours, the standing budget covers {operator.gpu_hours:g}:"
-            f" somebody with write permission has to comment /approve {plan[:SHORTEST_HASH]}",
-        )
-    author, role = issue.author, role_of(issue.author)
-    if role is not None and role in operator.roles:
-        words = (
-            f"standing budget of {operator.gpu_hours:g} GPU-hours for {author.login} (id {author.id}, {role})"
-        )
-        return Approval(True, words)
+        if not operator.second_person or one.comment.author.id not in requesters:
+            return Approval(True, f"/approve by {one.who} in comment {one.comment.id}", one.comment.id)
+        own = one
+    why = next(_against(gpu_hours, issue, settings, operator, role_of), "")
+    if not why:
+        return Approval(True, _standing(issue, operator, role_of))
+    whose = "a second person" if operator.second_person else "somebody"
+    by = f"{own.comment.author.login} has asked for it; " if own else ""
     return Approval(
-        False,
-        f"the standing budget covers tasks of {', '.join(operator.roles)}; {author.login} has"
-        f" {role or 'no role that can be read'}: somebody with write permission has to comment"
-        f" /approve {plan[:SHORTEST_HASH]}",
+        False, f"{by}{why}: {whose} with write permission has to comment /approve {plan[:SHORTEST_HASH]}"
     )
 
 
-def _hashes(body: str) -> Iterator[str]:
-    """What a comment approves: commands on lines of its own paragraphs, not in fences, quotes or HTML."""
-    if "/approve" not in body:
-        return
-    lines = body.replace("\r\n", "\n").split("\n")
-    for token in MarkdownIt("commonmark").parse(body[:BODY_LIMIT]):
-        if token.type == "paragraph_open" and token.level == 0 and token.map:
-            for line in lines[token.map[0] : token.map[1]]:
-                found = _COMMAND.fullmatch(line.rstrip())
-                if found:
-                    yield found[1]
+def _against(
+    gpu_hours: float, issue: Issue, settings: Sequence[Setting], operator: Operator, role_of: RoleOf
+) -> Iterator[str]:
+    """Why the standing budget does not cover it."""
+    author = issue.author
+    if operator.second_person:
+        yield "nobody approves their own request here"
+    if author.is_bot:
+        yield f"{author.login} is a bot"
+    most = operator.budget_of(author)
+    if gpu_hours > most:
+        yield f"the plan may spend {gpu_hours:g} GPU-hours, the standing budget covers {most:g}"
+    people = {author.id: author, **{one.by: User(one.login, one.by) for one in settings}}
+    for user in people.values():
+        role = None if user.id in operator.ids else role_of(user)
+        if user.id not in operator.ids and (role is None or role not in operator.roles):
+            what = "tasks of" if user.id == author.id else "tasks changed by"
+            has = role or "no role that can be read"
+            yield f"the standing budget covers {what} {', '.join(operator.roles)}; {user.login} has {has}"
+
+
+def _standing(issue: Issue, operator: Operator, role_of: RoleOf) -> str:
+    author = issue.author
+    role = "on the operator's list" if author.id in operator.ids else role_of(author)
+    budget = operator.budget_of(author)
+    return f"standing budget of {budget:g} GPU-hours for {author.login} (id {author.id}, {role})"

@@ -153,6 +153,11 @@ def note_text(title: str, lines: tuple[str, ...], advice: str) -> str:
     return rendered("comments/note.md.j2", title=title, lines=lines, advice=advice)
 
 
+def answer_text(login: str, lines: Sequence[str]) -> str:
+    """The reply to somebody's commands; the lines are Markdown of ours."""
+    return rendered("comments/answer.md.j2", login=login, lines=lines)
+
+
 def hard_end(now: datetime, limit_s: float) -> str:
     return datetime.fromtimestamp(now.timestamp() + limit_s, UTC).isoformat(timespec="seconds")
 

@@ -29,14 +29,14 @@ from agent.action import (
     Stop,
     Verdict,
 )
+from agent.answers import answer_to
 from agent.ledger import Intent, State
 from agent.planning import Planned
-from agent.situation import ATTEMPTS, UNDER_WAY, Refused, Situation
+from agent.situation import ATTEMPTS, UNDER_WAY, Approval, Refused, Situation
 from agent.task import Problems, Task
-from agent.tracker import Gone
+from agent.tracker import Gone, Issue
 
 LIVE_EVERY = timedelta(seconds=30)
-IN_LINE = "waiting for a free slot"
 HOLD = timedelta(minutes=15)
 """A hold whose newest progress is older than this may be taken over."""
 
@@ -78,6 +78,15 @@ def _held(now: Situation) -> Action | None:
     if now.is_ours or now.now - last >= HOLD:
         return None
     return Rest(f"held by {state.holder}")
+
+
+def _spoken(now: Situation) -> Action | None:
+    """Somebody commands: answered before anything else is done, one comment after the other."""
+    is_heard = isinstance(now.issue, Issue) and now.issue.is_open and now.is_tagged and not now.ledger.broken
+    if not is_heard or now.state is None:
+        return None
+    answers = (answer_to(now, spoken) for spoken in now.spoken)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def _unwanted(now: Situation) -> Action | None:
@@ -132,7 +141,11 @@ def _understood(now: Situation) -> Action:
     if now.ledger.verdict_for(plan.hash) is not None:
         return Progress(replace(state, stage="done", note="this plan has its verdict already"))
     assert now.approval is not None, "a plan that is new comes with the word on it"
-    if now.approval.is_given:
+    if now.state and now.state.approved_by and (now.state.body, now.state.plan) == (now.body, plan.hash):
+        state = replace(
+            state, stage="approved", approved_by=now.state.approved_by
+        )  # stopped, and wanted again
+    elif now.approval.is_given:
         state = replace(state, stage="approved", approved_by=now.approval.words)
     else:
         state = replace(state, note=now.approval.words)
@@ -153,9 +166,13 @@ def _judged(now: Situation) -> Action | None:
 def _wanted_again(now: Situation) -> Action | None:
     """Closed and opened again, or labelled again: asked for anew, unless its attempts are used up."""
     state = now.state
-    if state is None or state.stage != "stopped" or not now.may_start_again:
+    if state is None or state.stage != "stopped" or not (now.may_start_again or now.ledger.is_retried):
         return None
     return _understood(now)
+
+
+def _answered_by(approval: Approval) -> tuple[int, ...]:
+    return (approval.comment,) if approval.comment is not None else ()
 
 
 def _waiting(now: Situation) -> Action | None:
@@ -167,7 +184,8 @@ def _waiting(now: Situation) -> Action | None:
     if now.approval is None or not now.approval.is_given:
         return Rest("waiting for approval")
     approved = replace(state, stage="approved", approved_by=now.approval.words, note="")
-    return Progress(approved, planned=now.planned if isinstance(now.planned, Planned) else None)
+    planned = now.planned if isinstance(now.planned, Planned) else None
+    return Progress(approved, planned=planned, answers=_answered_by(now.approval))
 
 
 def _unjudged(now: Situation) -> Action | None:
@@ -189,7 +207,7 @@ def _approved(now: Situation) -> Action | None:
     if state is None or state.stage != "approved":
         return None
     if not now.is_slot_free:
-        return Refresh("; ".join([IN_LINE, *now.troubles]), is_news=bool(now.troubles))
+        return Refresh("; ".join([*_in_line(now), *now.troubles]), is_news=bool(now.troubles))
     if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
         return _understood(now)
     if not now.left_s:
@@ -197,8 +215,12 @@ def _approved(now: Situation) -> Action | None:
         return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why)
     if now.choice is None or now.choice.best is None:
         reasons = [f"{one.pod}: {one.reason}" for one in now.choice.ranked] if now.choice else []
-        return Refresh("; ".join([IN_LINE, *reasons]), is_news=bool(reasons))
+        return Refresh("; ".join([*_in_line(now), *reasons]), is_news=bool(reasons))
     return Intend(state, now.planned, now.choice)
+
+
+def _in_line(now: Situation) -> tuple[str, ...]:
+    return ("waiting for a free slot", now.line) if now.line else ("waiting for a free slot",)
 
 
 def _intended(now: Situation) -> Action | None:
@@ -262,6 +284,7 @@ def closed(state: State, why: str) -> Progress | Fail:
 ROWS: tuple[Row, ...] = (
     ("the issue is gone, and its markers with it", _gone),
     ("another agent holds it", _held),
+    ("somebody commands", _spoken),
     ("nobody wants it any more", _unwanted),
     ("a marker of ours does not hold", _broken),
     ("its verdict supersedes what was said before", _superseded),

@@ -23,6 +23,7 @@ Effect = Literal[
     "post verdict",
     "post failure",
     "post note",
+    "react",
     "refresh",
     "fold",
     "prepare",

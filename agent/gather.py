@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,19 +21,23 @@ from agent.errors import TaskError
 from agent.floors import known_in
 from agent.follow import Glance, duration_text
 from agent.forecast import forecast_lines
-from agent.ledger import Intent, fold
+from agent.ledger import Intent, Ledger, Setting, fold
 from agent.marker import Key, Place
 from agent.operator import Operator
 from agent.planning import Planned, plan_for
+from agent.queue import Line, queue_lines
 from agent.reading import needs
 from agent.requested import problem_of, request_of
 from agent.situation import Approval, Refused, Situation, WorkerError
+from agent.spoken import Spoken, spoken_on
 from agent.task import Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
 from agent.tracker_source import TrackerSource
 from agent.yard import Bench, Yard, floor_by, need_of
 
 LATELY_S = 86_400.0
+MOST_IN_LINE = 50
+"""Issues whose comments are read to tell the queue."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Desk:
     agent: str  # who works here: host and workspace, the same after a restart
     early: Early = field(default_factory=Early)
     folded: set[int] = field(default_factory=set)  # comments of verdicts behind which it was folded up
+    shrugged: set[int] = field(default_factory=set)  # comments of people who may not command
+    tagged: dict[int, Issue] = field(default_factory=dict)  # as they were listed last
+    line: Line = field(default_factory=Line)
 
     def place(self, number: int) -> Place:
         return Place(self.repository_id, number)
@@ -59,7 +67,8 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     ledger = fold(comments, desk.me, desk.place(number), desk.keys)
     labels = {label.casefold() for label in issue.labels} if isinstance(issue, Issue) else set()
     is_tagged = desk.operator.label.casefold() in labels  # as the tracker's own filter compares
-    body = digest_of_text(issue.body) if isinstance(issue, Issue) else ""
+    settings = ledger.settings
+    body = wording_of(issue.body, settings) if isinstance(issue, Issue) else ""
     found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
     if isinstance(issue, Gone):
         ours = ((job, issue_of(desk, job)) for job in desk.yard.living())
@@ -68,6 +77,10 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     asked = parse_task(issue.body)
     is_folded = found.verdict is not None and found.verdict.comment.id in desk.folded
     found = replace(found, asked=asked, gpu_hours=budget_of(asked, desk.operator), is_folded=is_folded)
+    desk.line.note(number, ledger)
+    found = replace(found, spoken=_spoken(desk, issue, comments, ledger), line=desk.line.told(number))
+    if any(one.has("queue") for one in found.spoken):
+        found = replace(found, queue=_queue(desk))
     if "job" in needs(found):
         found = _with_job(desk, found)
     if "results" in needs(found):
@@ -81,7 +94,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     if "slot" in needs(found) and found.is_slot_free and isinstance(found.planned, Planned):
         found = replace(found, choice=_choice(desk, number, found, found.planned.plan))
     if "approval" in needs(found) and isinstance(found.planned, Planned):
-        found = replace(found, approval=_approval(desk, found, found.planned, issue, comments))
+        found = replace(found, approval=_approval(desk, found, found.planned, issue))
     return found
 
 
@@ -100,6 +113,12 @@ def issue_of(desk: Desk, job: str) -> tuple[int, str] | None:
     return (int(match[1]), match[2]) if match else None
 
 
+def wording_of(body: str, settings: Sequence[Setting]) -> str:
+    """The digest of what was written: the issue's text with what `/set` changed."""
+    changes = "".join(f"\n/set {one.key}={one.value}" for one in settings)
+    return digest_of_text(body.strip() + changes)
+
+
 def digest_of_text(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
 
@@ -114,8 +133,10 @@ def _with_job(desk: Desk, found: Situation) -> Situation:
         error = _error(desk.yard.bench(intent.pod), intent)
     elif isinstance(observed, Running):
         is_enough = _is_enough(desk, intent, observed)
-    doing, left = _doing(observed)
-    return replace(found, observed=observed, doing=doing, live=doing + left, error=error, is_enough=is_enough)
+    doing, left_s = _doing(observed)
+    desk.line.note_left(intent.job, left_s)
+    live = f"{doing}, {duration_text(left_s)} left" if left_s is not None else doing
+    return replace(found, observed=observed, doing=doing, live=live, error=error, is_enough=is_enough)
 
 
 def _is_enough(desk: Desk, intent: Intent, observed: Running) -> bool:
@@ -149,13 +170,12 @@ def _error(bench: Bench, intent: Intent) -> WorkerError | None:
         return None
 
 
-def _doing(observed: Observation) -> tuple[str, str]:
+def _doing(observed: Observation) -> tuple[str, float | None]:
     """What runs now, and how long the rest takes."""
     if not isinstance(observed, Running):
-        return "", ""
+        return "", None
     glance = Glance.of(observed.progress)
-    left = f", {duration_text(glance.eta_s)} left" if glance.eta_s is not None else ""
-    return f"{glance.done} of {glance.total} runs done, {glance.stage}", left
+    return f"{glance.done} of {glance.total} runs done, {glance.stage}", glance.eta_s
 
 
 def _with_plan(desk: Desk, found: Situation) -> Situation:
@@ -203,11 +223,24 @@ def next_attempt(found: Situation, plan: Plan) -> int:
     return max((intent.attempt for intent in found.ledger.intents(plan.hash)), default=0) + 1
 
 
-def _approval(
-    desk: Desk, found: Situation, planned: Planned, issue: Issue, comments: tuple[Comment, ...]
-) -> Approval:
-    plan, role_of = planned.plan.hash, desk.tracker.role
-    return approval_of(plan, found.gpu_hours, issue, comments, desk.me, desk.operator, role_of)
+def _queue(desk: Desk) -> tuple[str, ...]:
+    issues = {number: desk.tagged[number] for number in sorted(desk.tagged)[:MOST_IN_LINE]}
+    ledgers = {number: _ledger(desk, number) for number in issues}
+    return queue_lines(issues, ledgers)
+
+
+def _ledger(desk: Desk, number: int) -> Ledger:
+    return fold(desk.tracker.comments(number), desk.me, desk.place(number), desk.keys)
+
+
+def _approval(desk: Desk, found: Situation, planned: Planned, issue: Issue) -> Approval:
+    plan, settings, role_of = planned.plan.hash, found.ledger.settings, desk.tracker.role
+    return approval_of(plan, found.gpu_hours, issue, found.spoken, settings, desk.operator, role_of)
+
+
+def _spoken(desk: Desk, issue: Issue, comments: tuple[Comment, ...], ledger: Ledger) -> tuple[Spoken, ...]:
+    heard = tuple(one for one in comments if one.id not in desk.shrugged)
+    return spoken_on(issue, heard, ledger, desk.me, desk.tracker.role)
 
 
 def budget_of(asked: Task | Problems, operator: Operator) -> float:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from agent.marker import Broken, Key, Kind, Marker, Place, parse
+from agent.marker import LIVE, Broken, Key, Kind, Marker, Place, parse
 from agent.tracker import Comment, User
 
 SCHEMA = 1
@@ -57,6 +57,7 @@ class State:
     def from_payload(cls, payload: Mapping[str, Any]) -> State:
         """Raises ValueError on a foreign schema."""
         data = dict(payload)
+        data.pop("answers", None)  # of the marker, not of the state
         if data.pop("schema", None) != SCHEMA:
             raise ValueError("progress of a foreign schema")
         try:
@@ -69,6 +70,16 @@ class State:
         if state.stage not in get_args(Stage):
             raise ValueError(f"progress of an unknown stage {state.stage!r}")
         return state
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that somebody gave by `/set`; `by` is the person's id, which stays when the login changes."""
+
+    key: str
+    value: str
+    login: str
+    by: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,13 @@ class Ledger:
     def last_word(self) -> datetime | None:
         newest = self.newest("progress")
         return newest.comment.updated_at if newest else None
+
+    @property
+    def live(self) -> str:
+        """What the live line says, as it stands there."""
+        newest = self.newest("progress")
+        lines = newest.comment.body.splitlines() if newest else []
+        return next((line.removeprefix(LIVE).strip() for line in lines if line.startswith(LIVE)), "")
 
     def verdict_for(self, plan: str) -> Said | None:
         return self._of_plan("verdict", plan)
@@ -168,10 +186,35 @@ class Ledger:
         found = [said for said in self.all_of(kind) if said.marker.payload.get("plan") == plan]
         return found[-1] if found else None
 
+    @property
+    def answered(self) -> frozenset[int]:
+        """The ids of comments whose commands some marker answers."""
+        lists = (said.marker.payload.get("answers", ()) for said in self.said.values())
+        return frozenset(one for ids in lists for one in ids)
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What `/set` gave and nobody took back, by key; the last word on each counts."""
+        found: dict[str, Setting] = {}
+        for said in self.all_of("note"):
+            for one in said.marker.payload.get("settings", ()):
+                found[one["key"]] = Setting(**one)
+        return tuple(found[key] for key in sorted(found) if found[key].value)
+
     def is_cancelled(self, body: str) -> bool:
-        """Whether an operator cancelled the task in this wording; a changed text asks anew."""
+        """Whether somebody cancelled the task in this wording, and nobody asked for it again since; a changed
+        text asks anew."""
         notes = [said.marker.payload for said in self.all_of("note")]
-        return any(note.get("command") == "cancel" and note.get("body") == body for note in notes)
+        words = [one["command"] for one in notes if one.get("body") == body and "command" in one]
+        return words[-1:] == ["cancel"]
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether somebody asked for another try after the last word about how it stands."""
+        newest = self.newest("progress")
+        notes = self.all_of("note")
+        retries = [one.comment.id for one in notes if one.marker.payload.get("command") == "retry"]
+        return newest is not None and any(one > newest.comment.id for one in retries)
 
 
 def fold(comments: Sequence[Comment], me: User, place: Place, keys: Sequence[Key]) -> Ledger:

@@ -19,9 +19,10 @@ from agent.action import Launch, Refresh, news, told
 from agent.decide import decide
 from agent.errors import TaskError
 from agent.gather import Desk, gather, is_slot_free, issues_with_jobs
+from agent.look import Look
 from agent.perform import perform
 from agent.situation import Attention
-from agent.tracker import Issue, TrackerError
+from agent.tracker import TrackerError
 
 logger = logging.getLogger("paceline.agent")
 
@@ -32,15 +33,13 @@ MOST_STEPS = 20
 
 @dataclass
 class Loop:
-    """`known` are the issues as they were listed last, `attention` says when each is looked at again without
-    news, `said` what was said of it last; after a restart the first two are found again by the list and the
-    jobs."""
+    """`attention` says when each issue is looked at again without news, `said` what was said of it last;
+    after a restart the first is found again by the list and the jobs."""
 
     desk: Desk
     now: Callable[[], datetime]
     say: Callable[[str], None]
     is_dry: bool = False
-    known: dict[int, Issue] = field(default_factory=dict)
     attention: dict[int, Attention] = field(default_factory=dict)
     said: dict[int, str] = field(default_factory=dict)
     looked_at: datetime | None = None
@@ -58,19 +57,20 @@ class Loop:
         if queue and self._may_start():
             due |= queue
         did = False
-        for number in sorted(due):
+        for number in sorted(due, key=self.desk.line.key):
             did = self._look_after(number) or did
         return did
 
     def _changed(self) -> set[int]:
-        listed = self.desk.tracker.tagged(self.desk.operator.label)
+        known, listed = self.desk.tagged, self.desk.tracker.tagged(self.desk.operator.label)
         changed = issues_with_jobs(self.desk) if self.is_fresh else set()
         if listed is not None:
-            changed |= {issue.number for issue in listed if self.known.get(issue.number) != issue}
-            changed |= set(self.known) - {issue.number for issue in listed}
+            changed |= {issue.number for issue in listed if known.get(issue.number) != issue}
+            changed |= set(known) - {issue.number for issue in listed}
             # A comment may come in the second of the last change.
             changed |= self._those("now and then")
-            self.known = {issue.number: issue for issue in listed}
+            known.clear()
+            known.update({issue.number: issue for issue in listed})
         self.is_fresh = False
         return changed
 
@@ -105,7 +105,8 @@ class Loop:
                 self.say(f"#{number}: would {told(action)}")
                 return False
             self._tell(number, news(found, action))
-            did = perform(self.desk, number, found, action, self.now(), lambda line: self._tell(number, line))
+            look = Look(self.desk, number, found, self.now(), lambda line: self._tell(number, line))
+            did = perform(look, action)
             if not did or isinstance(action, Launch | Refresh):
                 self.attention[number] = found.attention
                 return did or step > 0

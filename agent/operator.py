@@ -17,13 +17,16 @@ from bench.metrics import near_miss
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import TaskError
-from agent.tracker import Role
+from agent.tracker import Role, User
 
 CONFIG_NAME = "paceline-agent.toml"
 GITHUB = "https://api.github.com"
 LABEL = ("bench", "1d76db", "To be measured by Paceline")
 """Name, six hex digits of colour, description of the label that the agent makes sure of; its name may be
 another one."""
+
+
+_Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Table(BaseModel):
@@ -47,7 +50,10 @@ class _Agent(_Table):
 class _Trust(_Table):
     branches: list[str] = []
     roles: list[Role] = ["admin", "maintain", "write"]
-    gpu_hours: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    ids: list[Annotated[int, Field(ge=1)]] = []
+    gpu_hours: _Hours = 1.0
+    gpu_hours_of: dict[Annotated[str, Field(pattern=r"^[0-9]+$")], _Hours] = {}
+    second_person: bool = False
 
 
 class _File(_Table):
@@ -59,8 +65,9 @@ class _File(_Table):
 @dataclass(frozen=True, slots=True)
 class Operator:
     """`pods` is the inventory, None for this machine alone. `branches` that commits must be reachable from
-    (empty: the default branch and all tags); `roles` whose tasks the standing budget covers, up to
-    `gpu_hours` a task."""
+    (empty: the default branch and all tags); `roles` and `ids` (numeric, of accounts) whose tasks the
+    standing budget covers, up to `gpu_hours` a task, or `gpu_hours_of` that account; `second_person`: nobody
+    approves their own request."""
 
     repository: str
     url: str
@@ -74,6 +81,13 @@ class Operator:
     branches: tuple[str, ...] = ()
     roles: tuple[str, ...] = ("admin", "maintain", "write")
     gpu_hours: float = 1.0
+    ids: tuple[int, ...] = ()
+    gpu_hours_of: Mapping[int, float] = field(default_factory=dict)
+    second_person: bool = False
+
+    def budget_of(self, user: User) -> float:
+        """The standing budget of one task of somebody, in GPU-hours."""
+        return self.gpu_hours_of.get(user.id, self.gpu_hours)
 
 
 def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Operator:
@@ -105,6 +119,9 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         branches=tuple(parsed.trust.branches),
         roles=tuple(parsed.trust.roles),
         gpu_hours=parsed.trust.gpu_hours,
+        ids=tuple(parsed.trust.ids),
+        gpu_hours_of={int(key): hours for key, hours in parsed.trust.gpu_hours_of.items()},
+        second_person=parsed.trust.second_person,
     )
 
 

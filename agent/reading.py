@@ -40,7 +40,7 @@ def needs(now: Situation) -> frozenset[Need]:
             return _needs_of_approved(now, state)
         case "intent" | "running":
             return _needs_of_intended(now)
-        case "stopped" if now.may_start_again:
+        case "stopped" if now.may_start_again or now.ledger.is_retried:
             return frozenset({"plan", "approval"})
         case _:
             return frozenset()

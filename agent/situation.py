@@ -14,6 +14,7 @@ from pods.job import Observation
 
 from agent.ledger import Ledger, Said, Stage, State
 from agent.planning import Planned
+from agent.spoken import Spoken
 from agent.task import Problem, Problems, Task
 from agent.tracker import Gone, Issue
 
@@ -46,6 +47,7 @@ class Approval:
 
     is_given: bool
     words: str
+    comment: int | None = None  # the one with the `/approve`, where it is one
 
 
 Attention = Literal["each tick", "when the slot is free", "now and then", "when it changes"]
@@ -79,6 +81,9 @@ class Situation:
     error: WorkerError | None = None
     is_folded: bool = False  # this agent has tried to fold what the verdict supersedes
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
+    spoken: tuple[Spoken, ...] = ()  # commands that nobody has answered, oldest first
+    line: str = ""  # its place among those that wait for a slot
+    queue: tuple[str, ...] = ()  # what is measured and what waits, where somebody asked
 
     @property
     def state(self) -> State | None:
@@ -148,6 +153,8 @@ class Situation:
         if isinstance(self.issue, Gone):
             return "each tick" if self.jobs else "when it changes"
         state, is_parked = self.state, self.is_wanted and bool(self.ledger.broken)
+        if self.is_wanted and not is_parked and any(one.role is None for one in self.spoken):
+            return "now and then"
         if state is None or is_parked or self.has_verdict or state.stage not in ("waiting", *UNDER_WAY):
             return "when it changes"
         if state.stage == "waiting" or not self.is_ours:

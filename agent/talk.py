@@ -11,9 +11,9 @@ from typing import Any
 
 from agent import bodies
 from agent.errors import TaskError
-from agent.gather import Desk, digest_of_text
+from agent.gather import Desk, wording_of
 from agent.ledger import Ledger, State, fold
-from agent.marker import LIVE, Marker, render
+from agent.marker import Marker, render
 from agent.report import plain
 from agent.tracker import Gone, Issue
 
@@ -77,7 +77,7 @@ def cancel(desk: Desk, number: int) -> str:
     """
     issue = _issue(desk, number)
     ledger = _ledger(desk, number)
-    body = digest_of_text(issue.body)
+    body = wording_of(issue.body, ledger.settings)
     if ledger.is_cancelled(body):
         return f"#{number} was cancelled already"
     idle = _why_idle(desk, issue, ledger)
@@ -127,9 +127,6 @@ def _ledger(desk: Desk, number: int) -> Ledger:
 
 def _status(issue: Issue, ledger: Ledger) -> Status:
     state = ledger.state
-    newest = ledger.newest("progress")
-    lines = newest.comment.body.splitlines() if newest else []
-    live = next((line.removeprefix(LIVE).strip() for line in lines if line.startswith(LIVE)), "")
     verdict = ledger.verdict_for(state.plan) if state else None
     return Status(
         issue=issue.number,
@@ -137,7 +134,7 @@ def _status(issue: Issue, ledger: Ledger) -> Status:
         stage=_stage(ledger, state, verdict is not None),
         plan=state.plan if state else "",
         verdict=str(verdict.marker.payload.get("outcome", "")) if verdict else "",
-        live="" if verdict else live,
+        live="" if verdict else ledger.live,
         note=state.note if state else "",
     )
 

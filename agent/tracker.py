@@ -25,10 +25,11 @@ class Unsure(TrackerError):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`id` stays when the login changes."""
+    """`id` stays when the login changes. `is_bot`: an app's account, not a person's."""
 
     login: str
     id: int
+    is_bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def test_whatever_is_killed_on_a_pod_nothing_of_it_survives_and_its_slot_comes_b
     for pid in life.supervising():
         os.kill(pid, signal.SIGKILL)
     life.until_nothing_is_left_of(2)
-    life.until(lambda: (life.job(2) / "exit.json").exists())
+    life.until((life.job(2) / "exit.json").exists)
 
     life.in_the_middle(3)
     life.ask(f"/issues/{number}", {"state": "closed"}, method="PATCH")

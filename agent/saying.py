@@ -1,0 +1,119 @@
+"""Writes on the issue: markers, reactions, the live line. Every write may be repeated.
+
+A post is decided from a fresh read of the issue, so one whose answer was unsure is looked for before it is
+sent again. What the texts say is `bodies.py`'s; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from agent import bodies
+from agent.action import Answer, Fold, Park, Progress, Refresh, Shrug
+from agent.effects import effect, post_of
+from agent.ledger import State
+from agent.look import Look
+from agent.marker import Kind, Marker, render, with_live_line
+from agent.report import escaped
+from agent.result import Result
+from agent.result_bodies import results_payload, results_text, verdict_payload, verdict_text
+from agent.tracker import TrackerError
+
+
+def post(look: Look, kind: Kind, text: str, payload: Mapping[str, Any]) -> None:
+    desk, number = look.desk, look.number
+    marker = Marker(kind, look.found.ledger.next_version(kind), text, payload)
+    with effect(post_of(kind, str(payload.get("stage", "")))):
+        desk.tracker.post(number, render(marker, desk.place(number), desk.keys[0]))
+
+
+def park(look: Look, action: Park) -> None:
+    look.say(f"parked: {action.why[0]}")
+    advice = "Nothing is done here until the comment is put right or deleted, or its key is known."
+    text = bodies.note_text("Parked: a marker of this account does not hold", action.why, advice)
+    post(look, "note", text, {"schema": 1, "broken": list(action.why)})
+
+
+def answer(look: Look, action: Answer) -> None:
+    """The reaction first: it may be repeated, and somebody who waits sees it at once."""
+    comment = action.comment
+    look.say(f"answered comment {comment.id}")
+    with effect("react"):
+        look.desk.tracker.react(comment.id, "+1" if action.is_done else "confused")
+    payload: dict[str, Any] = {"schema": 1, "answers": [comment.id]}
+    if action.command:
+        payload |= {"command": action.command, "body": look.found.body}
+    if action.settings:
+        payload["settings"] = [asdict(one) for one in action.settings]
+    post(look, "note", bodies.answer_text(comment.author.login, action.lines), payload)
+
+
+def shrug(look: Look, action: Shrug) -> None:
+    with effect("react"):
+        look.desk.tracker.react(action.comment.id, "confused")
+    look.desk.shrugged.add(action.comment.id)
+
+
+def progress(look: Look, action: Progress) -> None:
+    state = action.state
+    look.say(f"{state.stage}{': ' + state.note if state.note else ''}")
+    for comment in action.answers:
+        with effect("react"):
+            look.desk.tracker.react(comment, "+1")
+    answered = {"answers": list(action.answers)} if action.answers else {}
+    text = bodies.progress_text(action, look.task, look.found.forecast)
+    post(look, "progress", text, {**held(look, state), **answered})
+
+
+def held(look: Look, state: State) -> dict[str, Any]:
+    """The payload of a state that this agent holds."""
+    return replace(state, holder=look.desk.agent).to_payload()
+
+
+def refresh(look: Look, action: Refresh) -> bool:
+    """Whether the live line said something else."""
+    newest = look.found.ledger.newest("progress")
+    if newest is None or not action.line:
+        return False
+    body = with_live_line(newest.comment.body, escaped(action.line))
+    if body == newest.comment.body:
+        return False
+    with effect("refresh"):
+        look.desk.tracker.edit(newest.comment.id, body)
+    return True
+
+
+def results(look: Look, result: Result) -> None:
+    hours, earlier_h = look.found.gpu_hours, round(look.found.spent_s / 3600.0, 6)
+    payload = results_payload(result, hours, earlier_h)
+    post(look, "results", results_text(result, hours, earlier_h), payload)
+
+
+def verdict(look: Look, result: Result) -> None:
+    look.say(f"verdict {result.judgement.verdict.outcome}")
+    post(look, "verdict", verdict_text(result, look.task), verdict_payload(result))
+
+
+def fail(look: Look, state: State, why: str) -> None:
+    """The failure first, then the state that rests: each look at the issue posts the one that is missing."""
+    look.say(f"failed: {why}")
+    ledger = look.found.ledger
+    attempt = max((intent.attempt for intent in ledger.intents(state.plan)), default=0)
+    told = [one.marker.payload for one in ledger.all_of("failure")]
+    if not any((one.get("plan"), one.get("attempt", 0)) == (state.plan, attempt) for one in told):
+        advice = "Comment `/retry`, or edit the issue's text, to have it tried again."
+        text = bodies.note_text("No attempt came to a result", (why,), advice)
+        post(look, "failure", text, {"schema": 1, "plan": state.plan, "attempt": attempt})
+    else:
+        post(look, "progress", bodies.progress_text(Progress(state), None), held(look, state))
+
+
+def fold(look: Look, action: Fold) -> None:
+    """A tracker that cannot minimise is no reason to fail."""
+    for comment in action.comments:
+        with contextlib.suppress(TrackerError), effect("fold"):
+            look.desk.tracker.minimise(comment)
+    look.desk.folded.add(action.verdict.comment.id)
