@@ -12,6 +12,7 @@ from pathlib import Path
 
 from agent import talk
 from agent.desk import open_desk
+from agent.labels import to_ensure
 from agent.loop import Loop, utc_now
 from agent.operator import LABEL, Operator, read_operator
 
@@ -25,7 +26,7 @@ def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
         signal.signal(number, lambda *_: stop.set())
     with open_desk(operator) as desk:
         if not is_dry:
-            desk.tracker.ensure_labels([(operator.label, *LABEL[1:])])
+            desk.tracker.ensure_labels([(operator.label, *LABEL[1:]), *to_ensure(operator.label)])
         loop = Loop(desk, utc_now, _say, is_dry=is_dry)
         if once:
             loop.tick()

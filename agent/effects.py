@@ -24,6 +24,7 @@ Effect = Literal[
     "post failure",
     "post note",
     "react",
+    "label",
     "refresh",
     "fold",
     "prepare",

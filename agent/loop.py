@@ -21,6 +21,7 @@ from agent.errors import TaskError
 from agent.gather import Desk, gather, is_slot_free, issues_with_jobs
 from agent.look import Look
 from agent.perform import perform
+from agent.saying import relabel
 from agent.situation import Attention
 from agent.tracker import TrackerError
 
@@ -108,6 +109,7 @@ class Loop:
             look = Look(self.desk, number, found, self.now(), lambda line: self._tell(number, line))
             did = perform(look, action)
             if not did or isinstance(action, Launch | Refresh):
+                relabel(look)
                 self.attention[number] = found.attention
                 return did or step > 0
         return True

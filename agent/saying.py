@@ -14,6 +14,7 @@ from typing import Any
 from agent import bodies
 from agent.action import Answer, Fold, Park, Progress, Refresh, Shrug
 from agent.effects import effect, post_of
+from agent.labels import change_for
 from agent.ledger import State
 from agent.look import Look
 from agent.marker import Kind, Marker, render, with_live_line
@@ -117,3 +118,11 @@ def fold(look: Look, action: Fold) -> None:
         with contextlib.suppress(TrackerError), effect("fold"):
             look.desk.tracker.minimise(comment)
     look.desk.folded.add(action.verdict.comment.id)
+
+
+def relabel(look: Look) -> None:
+    """The view of the state for people; a tracker that refuses is no reason to fail."""
+    change = change_for(look.found, look.desk.operator.label)
+    if change:
+        with contextlib.suppress(TrackerError), effect("label"):
+            look.desk.tracker.set_labels(look.number, change.add, change.remove)
