@@ -395,7 +395,7 @@ def test_a_post_that_did_arrive_is_not_sent_again(world):
     world.tracker.unsure_next("post", stored=True)
     world.settle()
     world.settle()
-    assert [write.kind for write in world.tracker.writes] == ["post"]
+    assert len(world.posts()) == 1
 
 
 def test_before_an_unsure_post_is_sent_again_the_comments_are_read(world):
