@@ -5,7 +5,9 @@ Data only: `decide.py` answers with an Action, `perform.py` does it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from pods.choose import Choice
 
@@ -137,6 +139,16 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Tell people something once; `payload` is how it is known that it was told."""
+
+    title: str
+    lines: tuple[str, ...]
+    advice: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Minimise what the verdict supersedes."""
 
@@ -144,12 +156,17 @@ class Fold:
     comments: tuple[Comment, ...]
 
 
+Cause = Literal["infrastructure", "code", "budget"]
+"""Machines or network; what the commits lack on every machine; nothing left to spend."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Post that no attempt came to a result."""
+    """Post that no attempt came to a result. What the change itself does (a crash, no memory) is a result."""
 
     state: State
     why: str
+    cause: Cause = "infrastructure"
 
 
 def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
@@ -159,6 +176,8 @@ def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
             return f"do nothing: {why}"
         case Park(why):
             return f"say that a marker does not hold: {'; '.join(why)}"
+        case Note(title):
+            return f"note: {title}"
         case Answer(comment, lines):
             return f"answer comment {comment.id}: {'; '.join(lines)}"
         case Shrug(comment):
@@ -203,6 +222,7 @@ def news(found: Situation, action: Action) -> str:
 Action = (
     Rest
     | Park
+    | Note
     | Answer
     | Shrug
     | Progress

@@ -12,9 +12,9 @@ from typing import Any
 
 from bench.plan import Plan
 
-from agent.action import Progress
+from agent.action import Cause, Progress
 from agent.follow import duration_text
-from agent.ledger import State
+from agent.ledger import Intent, State
 from agent.report import environment_of_templates, escaped, in_code
 from agent.task import Problems, Task
 
@@ -151,6 +151,18 @@ def _eta(state: State, plan: Plan | None) -> str:
 
 def note_text(title: str, lines: tuple[str, ...], advice: str) -> str:
     return rendered("comments/note.md.j2", title=title, lines=lines, advice=advice)
+
+
+CAUSES: Mapping[Cause, str] = {
+    "infrastructure": "infrastructure: machines or network, not the change",
+    "code": "code: these commits cannot be measured on any machine",
+    "budget": "budget: nothing is left of the GPU-hours that the task may spend",
+}
+
+
+def failure_text(cause: Cause, why: str, attempts: Sequence[tuple[Intent, str]], log: str) -> str:
+    """`attempts` with what ended each, the last one for `why`; `log` is the end of what the last job said."""
+    return rendered("comments/failure.md.j2", cause=CAUSES[cause], why=why, attempts=attempts, log=log)
 
 
 def answer_text(login: str, lines: Sequence[str]) -> str:

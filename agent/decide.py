@@ -212,7 +212,7 @@ def _approved(now: Situation) -> Action | None:
         return _understood(now)
     if not now.left_s:
         why = f"earlier attempts have used up the {now.gpu_hours:g} GPU-hours of its budget: ask for more"
-        return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why)
+        return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why, "budget")
     if now.choice is None or now.choice.best is None:
         reasons = [f"{one.pod}: {one.reason}" for one in now.choice.ranked] if now.choice else []
         return Refresh("; ".join([*_in_line(now), *reasons]), is_news=bool(reasons))
@@ -239,7 +239,7 @@ def _intended(now: Situation) -> Action | None:
         case Finished() if now.error and now.error.is_final:
             # A commit that is not there is on no machine, so no attempt is owed.
             used_up = replace(state, stage="stopped", closed=ATTEMPTS, intent=None, note=now.error.text)
-            return Fail(used_up, now.error.text)
+            return Fail(used_up, now.error.text, "code")
         case Finished(exit=ended):
             return closed(state, f"the job ended: {now.error.text if now.error else ended.outcome}")
         case Lost(why=why):

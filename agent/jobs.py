@@ -24,6 +24,8 @@ from agent.result import Result
 
 SLACK_S = 300.0
 """A lease has ended when it is this long past its hard end, seen or not."""
+LAST_LINES, LOG_B, LOG_S = 20, 8 << 10, 20.0
+"""Of a log in a failure."""
 
 
 def intended(look: Look, action: Intend) -> Progress:
@@ -103,3 +105,18 @@ def result_of_job(desk: Desk, pod: str, name: str, plan: str) -> Result:
     if result.plan.hash != plan:
         raise PodError(f"job {name} has measured plan {result.plan.hash[:12]}, not {plan[:12]}")
     return result
+
+
+def end_of_log(look: Look, plan: str) -> str:
+    """The last lines that the newest job of a plan has said; "" where it has not, or is not reached."""
+    intents = look.found.ledger.intents(plan)
+    if not intents:
+        return ""
+    intent = intents[-1]
+    try:
+        bench = look.desk.yard.bench(intent.pod)
+        log = str(bench.paths(intent.job).log)
+        done = bench.shell.run(["tail", "-n", str(LAST_LINES), log], timeout_s=LOG_S, limit_b=LOG_B)
+    except PodError:
+        return ""
+    return done.out.decode(errors="replace").strip() if done.status == 0 else ""

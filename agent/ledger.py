@@ -159,6 +159,18 @@ class Ledger:
         """Of all attempts at all plans, oldest first."""
         return tuple(dict.fromkeys(state.intent for _, state in self._states() if state.intent))
 
+    def attempts(self, plan: str) -> tuple[tuple[Intent, str], ...]:
+        """The attempts at a plan that were closed, and what was said when each was, oldest first."""
+        closed: list[tuple[Intent, str]] = []
+        begun: Intent | None = None
+        for _, state in self._states():
+            if begun is not None and (state.intent is None or state.intent.job != begun.job):
+                closed.append((begun, state.note))
+                begun = None
+            if state.intent is not None and state.plan == plan:
+                begun = state.intent
+        return tuple(closed)
+
     def spent_s(self, plan: str) -> float:
         """The slot time that closed attempts at a plan have taken: from an intent to the word that closed it.
         Where that came after its hard end, to when it was last seen: a pod that is gone for good is no reason

@@ -16,6 +16,7 @@ from agent.action import (
     Free,
     Intend,
     Launch,
+    Note,
     Park,
     Progress,
     Refresh,
@@ -49,8 +50,10 @@ def perform(look: Look, action: Action) -> bool:
             saying.progress(look, action)
         case Fold():
             saying.fold(look, action)
-        case Fail(state=state, why=why):
-            saying.fail(look, state, why)
+        case Note():
+            saying.note(look, action)
+        case Fail():
+            saying.fail(look, action, jobs.end_of_log(look, action.state.plan))
         case _:
             assert_never(action)
     return True

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from agent import bodies
-from agent.action import Answer, Fold, Park, Progress, Refresh, Shrug
+from agent.action import Answer, Fail, Fold, Note, Park, Progress, Refresh, Shrug
 from agent.effects import effect, post_of
 from agent.labels import change_for
 from agent.ledger import State
@@ -98,18 +98,27 @@ def verdict(look: Look, result: Result) -> None:
     post(look, "verdict", verdict_text(result, look.task), verdict_payload(result))
 
 
-def fail(look: Look, state: State, why: str) -> None:
-    """The failure first, then the state that rests: each look at the issue posts the one that is missing."""
-    look.say(f"failed: {why}")
-    ledger = look.found.ledger
-    attempt = max((intent.attempt for intent in ledger.intents(state.plan)), default=0)
+def fail(look: Look, action: Fail, log: str) -> None:
+    """The failure first, then the state that rests: each look at the issue posts the one that is missing.
+    `log` is the end of what the last job said."""
+    state, ledger = action.state, look.found.ledger
+    look.say(f"failed: {action.why}")
+    last = max(ledger.intents(state.plan), key=lambda one: one.attempt, default=None)
+    attempt = last.attempt if last else 0
     told = [one.marker.payload for one in ledger.all_of("failure")]
-    if not any((one.get("plan"), one.get("attempt", 0)) == (state.plan, attempt) for one in told):
-        advice = "Comment `/retry`, or edit the issue's text, to have it tried again."
-        text = bodies.note_text("No attempt came to a result", (why,), advice)
-        post(look, "failure", text, {"schema": 1, "plan": state.plan, "attempt": attempt})
-    else:
+    if any((one.get("plan"), one.get("attempt", 0)) == (state.plan, attempt) for one in told):
         post(look, "progress", bodies.progress_text(Progress(state), None), held(look, state))
+        return
+    attempts = ledger.attempts(state.plan)
+    if last and last not in [intent for intent, _ in attempts]:
+        attempts = (*attempts, (last, action.why))
+    text = bodies.failure_text(action.cause, action.why, attempts, log)
+    post(look, "failure", text, {"schema": 1, "plan": state.plan, "attempt": attempt, "cause": action.cause})
+
+
+def note(look: Look, action: Note) -> None:
+    look.say(action.title)
+    post(look, "note", bodies.note_text(action.title, action.lines, action.advice), action.payload)
 
 
 def fold(look: Look, action: Fold) -> None:
