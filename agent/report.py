@@ -167,4 +167,4 @@ def _cell(text: str) -> str:
 
 
 def _is_numeric(table: Table) -> bool:
-    return bool(table.rows) and table.title not in ("Runs", "Criteria", "Equivalence", "changes")
+    return bool(table.rows) and table.title not in ("Runs", "Criteria", "Equivalence", "changes", "review")
