@@ -37,8 +37,8 @@ RULES: tuple[FindingRule, ...] = (
     FindingRule("Major", "protected", "a protected value was changed, or is gone"),
     FindingRule("Major", "squashed", "one commit carries all the changes that landed"),
     FindingRule("Major", "syntax", "a touched file does not parse"),
-    FindingRule("Major", "security", "bandit calls it HIGH"),
-    FindingRule("Minor", "possible danger", "bandit calls it LOW or MEDIUM, or only ruff sees it"),
+    FindingRule("Major", "security", "bandit rates an added line HIGH"),
+    FindingRule("Minor", "possible danger", "bandit rates an added line LOW or MEDIUM, or only ruff sees it"),
     FindingRule("Minor", "silenced", "a comment of the author silences a security rule"),
     FindingRule("Minor", "cannot tell", "whether a claimed change landed is open"),
     FindingRule("Minor", "named file untouched", "a change landed without touching a file that it names"),
@@ -213,7 +213,7 @@ def verdict_of(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Reason,
         for rule in VERDICTS
         if (details := rule.holds(evidence, findings))
     ]
-    return tuple(reasons) or (Reason(5, "PASS", "nothing speaks against it", (_checked(evidence),)),)
+    return tuple(reasons) or (Reason(PASSED[0], "PASS", PASSED[1], (_checked(evidence),)),)
 
 
 def _secrets(_: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -245,10 +245,11 @@ def _checked(evidence: Evidence) -> str:
     return f"{landed}{held}, no secret, no major finding"
 
 
+PASSED = (5, "nothing speaks against it")
 VERDICTS: tuple[VerdictRule, ...] = (
     VerdictRule(1, "FAIL", "a secret is in the history", _secrets),
     VerdictRule(2, "FAIL", "nothing that was claimed landed", _nothing_landed),
     VerdictRule(3, "CONCERNS", "major findings", _major),
     VerdictRule(4, "CONCERNS", "not everything could be told", _open),
 )
-"""With none of them it is PASS (rule 5)."""
+"""Where none of them holds it is a PASS, by the rule of `PASSED`."""

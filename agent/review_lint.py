@@ -22,6 +22,8 @@ from agent.review_objects import run_quietly
 LINT_LIMIT_S = 120.0
 OUTPUT_LIMIT_B = 64 << 20
 SYNTAX = "invalid-syntax"
+UNPARSED = 2
+"""What `ruff format` ends with where a file does not parse; with nothing printed it failed for itself."""
 NO_RUFF = "ruff is not installed: pip install ruff"
 _QUIET = ("--no-cache", "--color", "never", "--output-format", "json")
 
@@ -138,7 +140,7 @@ def _end(ruff: Sequence[str], export: Export) -> _End:
 
 def _read(ruff: Sequence[str], export: Export, options: Sequence[str]) -> _End:
     checked = findings_of((*ruff, "check", *_QUIET, "--no-fix", "--exit-zero", *options), export)
-    formatted = findings_of((*ruff, "format", "--check", *_QUIET, *options), export, allowed=(0, 1))
+    formatted = findings_of((*ruff, "format", "--check", *_QUIET, *options), export, allowed=(0, 1, UNPARSED))
     unformatted = dict.fromkeys(lint.path for lint in formatted if lint.code == "unformatted")
     return _End(checked, tuple(unformatted))
 
@@ -151,7 +153,7 @@ def findings_of(command: Sequence[str], export: Export, allowed: Sequence[int] =
     name = " ".join(("ruff", command[1]))
     if done.status is None:
         raise LinterError(f"{name} did not end in {LINT_LIMIT_S:.0f} s")
-    if done.status not in allowed:
+    if done.status not in allowed or (done.status == UNPARSED and not done.out):
         raise LinterError(f"{name} failed: {_cause(done.err)}")
     if done.is_truncated:
         raise LinterError(f"{name} said more than 64 MiB")

@@ -19,7 +19,8 @@ NEAR = 5
 _NOTE = re.compile(r"\([^()]*\)")
 _PARTS = re.compile(r"\s*(?:,|;|&|\+ |\band\b)\s*")
 _PLACE = re.compile(
-    r"(?P<path>[\w.@+/-]*\.\w+|[\w.@+-]+/[\w.@+/-]*)(?:(?::|\s|#)\s*(?P<lines>L?\d.*))?", re.IGNORECASE
+    r"(?P<path>[\w.@+/-]*\.\w+|[\w.@+-]+/[\w.@+/-]*)(?:(?::|\s|#)\s*(?P<lines>(?:L|lines?\s*)?\d.*))?",
+    re.IGNORECASE,
 )
 _LINES = re.compile(r"(?:L|lines?\s*)?(\d{1,7})(?:\s*[-\u2013]\s*L?(\d{1,7}))?", re.IGNORECASE)
 

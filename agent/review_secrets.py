@@ -54,6 +54,8 @@ _PLACEHOLDER = re.compile(
     r"example|dummy|placeholder|changeme|change-me|your[_-]|xxxx|\*\*\*|0000|1234567|abcdef", re.IGNORECASE
 )
 
+_WORDS = re.compile(r"(?:[A-Za-z]+|\d{1,3})(?:[_.-](?:[A-Za-z]+|\d{1,3}))+")
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -88,8 +90,10 @@ def secrets_in(line: str) -> Iterator[tuple[str, str, str, bool]]:
     taken: list[tuple[int, int]] = []
     for match in _SHAPE.finditer(line):
         kind, shown, _ = SHAPES[int(str(match.lastgroup)[1:])]
-        if _PLACEHOLDER.search(match[0]) and kind != "private key":
+        if kind != "private key" and _PLACEHOLDER.search(match[0]):
             continue
+        if kind == "OpenAI key" and _WORDS.fullmatch(match[0]):
+            continue  # `sk-` begins names of packages and branches too
         taken.append(match.span())
         yield kind, f"{shown}… ({len(match[0])} characters)", match[0], True
     for match in _GIVEN.finditer(line):
@@ -103,7 +107,7 @@ def _is_random(text: str) -> bool:
     """Letters and digits, mixed, as a generator makes them; not a word, a path, a call or a placeholder."""
     if _PLACEHOLDER.search(text) or not re.search(r"\d.*[A-Za-z]|[A-Za-z].*\d", text):
         return False
-    if re.search(r"\.\w+\.|^[\w-]+/[\w.-]+$|\.(?:json|txt|py|pem|yaml)$", text):
+    if _WORDS.fullmatch(text) or re.search(r"\.\w+\.|^[\w-]+/[\w.-]+$|\.(?:json|txt|py|pem|yaml)$", text):
         return False
     return entropy_bits(text) >= FEWEST_BITS
 

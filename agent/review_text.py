@@ -6,7 +6,7 @@ text would be too long, rows go first that matter least, and what went is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.tables import Table
@@ -90,7 +90,7 @@ def _text(review: Review, limits: Mapping[str, int], width: int) -> str:
         adherence=_adherence(kept["claimed changes"], told),
         held=Table(
             "review",
-            ("value", "baseline", "optimized", "", "read as"),
+            ("value", "baseline", "optimized", "state", "read as"),
             tuple(
                 tuple(map(told, (h.name, h.before.text, h.after.text, h.state, h.after.how or h.before.how)))
                 for h in kept["protected values"]
@@ -113,12 +113,11 @@ def _counted(number: int, noun: str) -> str:
 
 def _range(review: Review) -> str:
     history, readings = review.history, review.readings
-    ends = f"on the baseline `{history.baseline[:12]}`, up to `{history.optimized[:12]}`"
     if not readings:
-        return f"no commit {ends}"
+        return f"no commit on the baseline `{history.baseline[:12]}`"
     first = readings[0].commit.id[:7]
     last = readings[-1].commit.id[:7]
-    return f"`{first}`..`{last}`, {_counted(history.total, 'commit')} {ends}"
+    return f"`{first}` to `{last}`, {_counted(history.total, 'commit')} on the baseline `{history.baseline[:12]}`"
 
 
 def _lint(review: Review) -> str:
@@ -127,21 +126,17 @@ def _lint(review: Review) -> str:
         return f"NOT RUN: {lint.why}"
     if not lint.files:
         return f"no Python file is touched (ruff {lint.version})"
-    new = [one for one in lint.fresh if one.code != SYNTAX]
-    broken = len(lint.fresh) - len(new)
-    told = [
-        f"ruff check {_counted(len(new), 'new finding')}" if new else "ruff check nothing new",
-        f"ruff format would newly change {_counted(len(lint.unformatted), 'file')}"
-        if lint.unformatted
-        else "ruff format nothing new",
-    ]
-    if broken:
-        told.append(f"{_counted(broken, 'error')} of syntax")
-    before = (_counted(lint.older, "finding"), _counted(lint.older_unformatted, "file"))
-    older = f"; there before: {before[0]}, {before[1]} to format"
-    state = "PASS" if not lint.fresh and not lint.unformatted else "not clean"
+    broken = sum(one.code == SYNTAX for one in lint.fresh)
+    counts = (
+        (len(lint.fresh) - broken, "new finding", "of ruff check"),
+        (broken, "error", "of syntax"),
+        (len(lint.unformatted), "file", "that ruff format would newly change"),
+    )
+    told = [f"{_counted(number, noun)} {what}" for number, noun, what in counts if number]
+    older = f"{_counted(lint.older, 'finding')} and {_counted(lint.older_unformatted, 'file')} to format"
     files = f"{_counted(lint.files, 'touched Python file')}, ruff {lint.version}"
-    return f"{state}: {', '.join(told)}{older} ({files})"
+    state = ", ".join(told) or "PASS, nothing new"
+    return f"{state}; there before: {older} ({files})"
 
 
 def _security(review: Review) -> str:
@@ -150,7 +145,7 @@ def _security(review: Review) -> str:
         return "NOT RUN"
     tools = " and ".join(swept.tools)
     found = f"{_counted(len(swept.found), 'finding')}" if swept.found else "CLEAN"
-    how = f"{tools}; asserts left out, comments that silence overruled"
+    how = f"{tools}; asserts left out, silencing comments overruled"
     return f"{found} on the lines that the diff adds ({how})"
 
 
@@ -165,7 +160,7 @@ def _secrets(review: Review) -> str:
     return f"{len(review.secrets)} in the lines that the commits add: {advice}"
 
 
-def _commits(rows: Sequence[tuple[int, Reading]], told: Any) -> Table:
+def _commits(rows: Sequence[tuple[int, Reading]], told: Callable[[str], str]) -> Table:
     return Table(
         "review",
         ("#", "commit", "subject", "change", "lines", "files"),
@@ -197,7 +192,7 @@ def _role(reading: Reading) -> str:
     return ("takes a commit back" if reading.commit.reverts else "-") + back
 
 
-def _adherence(rows: Sequence[Adherence], told: Any) -> Table:
+def _adherence(rows: Sequence[Adherence], told: Callable[[str], str]) -> Table:
     return Table(
         "review",
         ("#", "place", "change", "status", "commits", "files", "how it was told"),
@@ -224,7 +219,7 @@ def _commits_of(row: Adherence) -> str:
     return "; ".join(told) or "-"
 
 
-def _finding(finding: Finding, told: Any) -> dict[str, str]:
+def _finding(finding: Finding, told: Callable[[str], str]) -> dict[str, str]:
     return {"rule": finding.rule, "where": told(finding.where), "what": told(finding.what)}
 
 

@@ -45,7 +45,23 @@ BENCH_DECIDES = (
     "units",
     "tables",
 )
-AGENT_DECIDES = ("planning", "config", "task", "task_form", "task_criteria", "marker", "reading", "action")
+AGENT_DECIDES = (
+    "planning",
+    "config",
+    "task",
+    "task_form",
+    "task_criteria",
+    "marker",
+    "reading",
+    "action",
+    "review_places",
+    "review_readings",
+    "review_adherence",
+    "review_values",
+    "review_secrets",
+    "review_findings",
+    "review_text",
+)
 DECIDE = [
     *(f"bench/{name}.py" for name in BENCH_DECIDES),
     *(f"agent/{name}.py" for name in AGENT_DECIDES),
