@@ -122,7 +122,7 @@ def _reviewed(
     old, new = _exported(objects, history, (before, after), folder)
     lint = lint_ends(tools.ruff, old, new, names, added)
     swept = sweep(tools.ruff, tools.bandit, new, added)
-    secrets = secrets_of(history.commits)
+    secrets = secrets_of(history)
     evidence = Evidence(
         history,
         readings,

@@ -63,16 +63,17 @@ def _row(change: AskedChange, plan: Plan, readings: Sequence[Reading], is_comple
         return Adherence(change, "CANNOT TELL", "its commit changes no file", commits, fixes)
     if kept and places and len(untouched) == len(places):
         return Adherence(change, "CANNOT TELL", "its commit does not touch the named file", commits, fixes)
-    how = _how(name, kept, places)
+    how = _how(name, kept, by_lines, places)
     if not kept and (rivals := _rivals(name, plan, by_lines)):
         how = f"no message names it, and its lines are those of {' and '.join(rivals)} too"
         return Adherence(change, "CANNOT TELL", how, commits, fixes)
     return Adherence(change, "LANDED", how, commits, fixes, untouched)
 
 
-def _how(name: str, kept: Sequence[Reading], places: Sequence[Place]) -> str:
+def _how(name: str, kept: Sequence[Reading], by_lines: Sequence[Reading], places: Sequence[Place]) -> str:
     if not kept:
-        return "found by its lines; no message names it"
+        is_told_apart = any(len(one.near) > len(one.likely) for one in by_lines)
+        return f"found by its lines{' and words' if is_told_apart else ''}; no message names it"
     if not places:
         return "found by its message"
     is_near = any(name in one.near for one in kept)
@@ -80,7 +81,7 @@ def _how(name: str, kept: Sequence[Reading], places: Sequence[Place]) -> str:
 
 
 def _rivals(name: str, plan: Plan, by_lines: Sequence[Reading]) -> tuple[str, ...]:
-    """Other changes at the same lines, of which nothing tells which of them the commit carries."""
+    """Other changes at the same lines that neither message nor words tell from this one."""
     others = dict.fromkeys(other for one in by_lines for other in one.by_lines if other != name)
     return tuple(other for other in others if plan.meet(name, other))
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from agent.review_objects import Entry, Objects
+from agent.review_objects import SYMLINK, Entry, Objects
 
 MOST_PYTHON = 300
 MOST_CONFIGS = 200
@@ -87,7 +87,9 @@ def export(objects: Objects, tree: Collection[Entry], wanted: Collection[str], f
     _write_standins(root, tree, texts)
     _write_gate(folder, contents, by_path.get("pyproject.toml"))
     settings = [(entry.path, contents[entry.blob] or b"") for entry in configs]
-    return Export(root, texts, tuple(skipped), _why_isolated(settings))
+    links = [e.path for e in tree if e.mode == SYMLINK and PurePosixPath(e.path).name in CONFIGS]
+    why = f"{links[0]} is a symbolic link" if links else _why_isolated(settings)
+    return Export(root, texts, tuple(skipped), why)
 
 
 def _refused(path: str) -> str:

@@ -109,11 +109,9 @@ def short(commit: Commit) -> str:
 def _of_secrets(evidence: Evidence) -> Iterator[Finding]:
     for secret in evidence.secrets:
         rule = "secret" if secret.is_shape else "possible secret"
-        yield Finding(
-            rule,
-            f"{secret.path}:{secret.line}",
-            f"{secret.kind}, {secret.mask}, added in {secret.commit[:7]}",
-        )
+        added = secret.commit[:7] or "a commit that was not looked at alone"
+        what = f"{secret.kind}, {secret.mask}, added in {added}"
+        yield Finding(rule, f"{secret.path}:{secret.line}", what)
 
 
 def _of_range(evidence: Evidence) -> Iterator[Finding]:

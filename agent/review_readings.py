@@ -23,16 +23,22 @@ _TAG = re.compile(r"([A-Za-z0-9][\w.+-]*)(?:\([^()]*\))?!?:\s")
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{1,80})[)\]]")
 _CHANGES = re.compile(r"\bchanges?[\s:#-]+(.+)", re.IGNORECASE)
 _LISTED = re.compile(r"\s*(?:,|&|\+|/|\band\b)\s*")
+_IDENTIFIER = re.compile(r"\w+")
+_WORD = re.compile(r"\b([A-Za-z]\w{2,})=(?!=)|\b([A-Za-z]+_\w+)")
 _RANGE = re.compile(r"(.+?)\s?[-\u2013]\s?(.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is seen in one commit. `named` by its message, `near` by its lines, `amends` lines of a change."""
+    """What is seen in one commit. `named` by its message, `near` by its lines, `amends` lines of a change.
+
+    `likely` is what its words leave of `near`.
+    """
 
     commit: Commit
     named: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
+    likely: tuple[str, ...] = ()
     amends: tuple[str, ...] = ()
     is_reverted: bool = False
 
@@ -43,7 +49,7 @@ class Reading:
     @property
     def by_lines(self) -> tuple[str, ...]:
         """Changes that it carries though its message names none; a fix or a merge carries none that way."""
-        return () if self.named or self.is_fix or self.commit.is_merge else self.near
+        return () if self.named or self.is_fix or self.commit.is_merge else self.likely
 
     @property
     def mends(self) -> tuple[str, ...]:
@@ -110,10 +116,12 @@ def readings_of(plan: Plan, history: History) -> tuple[Reading, ...]:
     readings = []
     for commit in history.commits:
         before = after.get(commit.parents[0], ()) if commit.parents else ()
+        near = _touched(commit, (m for m in before if not m.is_written), NEAR)
         reading = Reading(
             commit,
             named=() if commit.reverts or commit.is_merge else names_in(commit.subject, commit.change, names),
-            near=_touched(commit, (m for m in before if not m.is_written), NEAR),
+            near=near,
+            likely=_likely(near, plan, commit),
             amends=_touched(commit, (m for m in before if m.is_written), 0),
             is_reverted=commit.id in reverted,
         )
@@ -174,6 +182,32 @@ def _reverted(commits: Sequence[Commit]) -> set[str]:
             else:
                 reverted.add(target)
     return reverted
+
+
+def words_of(plan: Plan) -> dict[str, set[str]]:
+    """The names of code by which each change can be told from the others: what is set (`packing=`), and names
+    with an underscore, in the issue's words for it."""
+    words = {
+        change.name: {found[1] or found[2] for found in _WORD.finditer(change.change)}
+        for change in plan.changes
+    }
+    return {
+        name: own.difference(*(theirs for other, theirs in words.items() if other != name))
+        for name, own in words.items()
+    }
+
+
+def _likely(near: tuple[str, ...], plan: Plan, commit: Commit) -> tuple[str, ...]:
+    """Of changes that are claimed at the same lines those whose words the commit adds, if there are any."""
+    if len(near) < 2:
+        return near
+    lines = (line for file in commit.files for _, line in file.added_lines)
+    added = {word for line in lines for word in _IDENTIFIER.findall(line)}
+    words = words_of(plan)
+    worded = [name for name in near if words[name] & added]
+    return tuple(
+        name for name in near if name in worded or not any(plan.meet(name, other) for other in worded)
+    )
 
 
 def _touched(commit: Commit, marks: Iterator[_Mark], near: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from agent.review_history import Commit
+from agent.review_history import History
 
 MOST = 200
 LONGEST_LINE = 20_000
@@ -59,7 +59,10 @@ _WORDS = re.compile(r"(?:[A-Za-z]+|\d{1,3})(?:[_.-](?:[A-Za-z]+|\d{1,3}))+")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Where it was added. `mask` is what may be shown; `is_shape`: of a known shape, not only random."""
+    """Where it was added; `commit` is "" for the diff of the ends.
+
+    `mask` is what may be shown; `is_shape`: of a known shape, not only random.
+    """
 
     kind: str
     mask: str
@@ -70,17 +73,19 @@ class Secret:
     text: str = field(repr=False)
 
 
-def secrets_of(commits: Collection[Commit]) -> tuple[Secret, ...]:
-    """Each secret once, where it came first; at most `MOST`."""
+def secrets_of(history: History) -> tuple[Secret, ...]:
+    """Each secret once, where it came first; at most `MOST`.
+
+    The diff of the ends is looked at too: there is what a merge made up, and what older commits added.
+    """
     found: dict[str, Secret] = {}
-    for commit in commits:
-        if commit.is_merge:
-            continue  # what it brings in was added by commits of the range, or lies outside of it
-        for file in commit.files:
+    diffs = [(commit.id, commit.files) for commit in history.commits if not commit.is_merge]
+    for commit, files in (*diffs, ("", history.files)):
+        for file in files:
             for number, line in file.added_lines:
                 for kind, mask, text, is_shape in secrets_in(line):
                     if text not in found and len(found) < MOST:
-                        found[text] = Secret(kind, mask, commit.id, file.path, number, is_shape, text)
+                        found[text] = Secret(kind, mask, commit, file.path, number, is_shape, text)
     return tuple(found.values())
 
 

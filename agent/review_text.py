@@ -117,7 +117,8 @@ def _range(review: Review) -> str:
         return f"no commit on the baseline `{history.baseline[:12]}`"
     first = readings[0].commit.id[:7]
     last = readings[-1].commit.id[:7]
-    return f"`{first}` to `{last}`, {_counted(history.total, 'commit')} on the baseline `{history.baseline[:12]}`"
+    count = _counted(history.total, "commit")
+    return f"`{first}` to `{last}`, {count} on the baseline `{history.baseline[:12]}`"
 
 
 def _lint(review: Review) -> str:

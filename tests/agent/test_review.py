@@ -12,15 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent.errors import TaskError
 from agent.review import Review, Tools, installed_tools, review
+from agent.review_findings import Finding
 from agent.review_text import review_payload, review_text
 from agent.task import AskedChange
 from tests.agent.reviewed import CHANGES, PROTECTED, RUFF, TOKEN, Repository, issue_36
 from tests.agent.test_report import MARKDOWN
 
 GOLDEN = Path(__file__).parent / "golden" / "reviewer-verdict.md"
+MARKUP = st.sampled_from("ab 1.|<>&`*_~[](){}!#+-=:;@\\\"'$\n\té…\u202e\x1b")
 DANGER = 'import subprocess\n\nsubprocess.run("ls " + NAME, shell=True)\n'
 
 
@@ -159,6 +163,14 @@ def test_a_configuration_outside_the_repository_is_never_read(repository, extend
     assert note.endswith(f"pkg/pyproject.toml extends {extended}, which is outside the repository")
 
 
+def test_a_configuration_that_is_a_symbolic_link_is_not_followed(repository):
+    repository.git("rm", "--quiet", "ruff.toml")
+    (repository.root / "ruff.toml").symlink_to("/etc/ruff.toml")
+    repository.commit("link", {"a.py": "A = 2\n"})
+    [note] = of(repository).lint.notes
+    assert note.endswith("ruff.toml is a symbolic link")
+
+
 def test_a_configuration_inside_the_repository_is_extended(repository):
     files = {
         "pkg/ruff.toml": 'extend = "../base.toml"\n',
@@ -246,6 +258,7 @@ def test_a_linter_that_talks_nonsense_is_said(repository, tmp_path):
     assert "printed no JSON that is known here" in of(repository, tools=Tools(liar, liar)).lint.why
 
 
+LISTS = ("bullet_list", "ordered_list", "list_item")
 HOSTILE_NAMES = (
     "a b.py",
     "quo'te\".py",
@@ -264,13 +277,21 @@ HOSTILE_NAMES = (
 )
 
 
+def allowed(text: str) -> bool:
+    """Whether a review holds no markup but its own."""
+    kinds = {child.type for token in MARKDOWN.parse(text) for child in token.children or ()}
+    blocks = {token.type.removesuffix("_open").removesuffix("_close") for token in MARKDOWN.parse(text)}
+    return kinds <= {"text", "text_special", "softbreak", "strong_open", "strong_close", "code_inline"} and (
+        blocks <= {"heading", "paragraph", "inline", "table", "thead", "tbody", "tr", "th", "td", *LISTS}
+    )
+
+
 def test_hostile_names_are_linted_and_stay_text(repository):
     repository.commit("names", dict.fromkeys(HOSTILE_NAMES, "import os\n"))
     one = of(repository)
     assert {lint.path for lint in one.lint.fresh} == set(HOSTILE_NAMES)
     text = review_text(one)
-    kinds = {child.type for token in MARKDOWN.parse(text) for child in token.children or ()}
-    assert kinds <= {"text", "text_special", "softbreak", "strong_open", "strong_close", "code_inline"}
+    assert allowed(text)
     assert "@somebody" not in text
     assert "<!--" not in text
 
@@ -321,6 +342,17 @@ def test_files_whose_text_is_not_looked_at_are_said(repository, tmp_path):
 def test_an_attribute_hides_no_line(repository):
     repository.commit("hidden", {".gitattributes": "*.py -diff\n", "b.py": f'KEY = "{TOKEN}"\n'})
     assert [where for where, _ in found(of(repository), "secret")] == ["b.py:1"]
+
+
+def test_a_secret_that_only_a_merge_holds_is_found(repository):
+    repository.git("checkout", "--quiet", "-b", "side")
+    repository.commit("side", {"b.py": "B = 1\n"})
+    repository.git("checkout", "--quiet", "main")
+    repository.git("merge", "--quiet", "--no-ff", "--no-commit", "side")
+    repository.commit("merged", {"c.py": f'KEY = "{TOKEN}"\n'})
+    [(where, what)] = found(of(repository), "secret")
+    assert where == "c.py:1"
+    assert what.endswith("added in a commit that was not looked at alone")
 
 
 def test_a_merge_is_a_finding_and_nothing_is_called_missing(repository):
@@ -404,6 +436,23 @@ def test_a_large_review_is_cut_and_says_what_went(repository):
     assert 2_000 < len(text) < 40_000
     assert "Left out here for length:" in text
     assert text.startswith("## Review: CONCERNS\n")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(MARKUP, max_size=400), st.integers(1, 2_000))
+def test_any_text_in_any_number_stays_text_and_short(reviewed, text, count):
+    one, row = reviewed.readings[0], reviewed.adherence[0]
+    change = AskedChange("A", text, text, text)
+    evidence = replace(
+        reviewed.evidence,
+        readings=(replace(one, commit=replace(one.commit, subject=text)),) * count,
+        adherence=(replace(row, change=change, how=text),) * count,
+        doubts=(text,) * count,
+    )
+    findings = tuple(Finding(rule, text, text) for rule in ("secret", "lint")) * count
+    told = review_text(replace(reviewed, evidence=evidence, findings=findings))
+    assert 0 < len(told) < 40_000
+    assert allowed(told)
 
 
 def test_the_payload_stays_small_whatever_was_read(repository):

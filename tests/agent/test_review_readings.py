@@ -23,13 +23,15 @@ def one(number: int) -> str:
     return f"{number:040x}"
 
 
-def at(line: int, path: str = "src/trainer.py", added: int = 1, removed: int = 1) -> FileDiff:
-    hunk = Hunk(line, removed, line, ("x",) * added)
+def at(
+    line: int, path: str = "src/trainer.py", added: int = 1, removed: int = 1, text: str = "x"
+) -> FileDiff:
+    hunk = Hunk(line, removed, line, (text,) * added)
     return FileDiff("M", path, path, "100644", "100644", "0", "1", (hunk,))
 
 
 def rows(commits, *changes, total=None, paths=("src/trainer.py", "src/sft.py")):
-    asked = [AskedChange(name, place, "it", "") for name, place in changes]
+    asked = [AskedChange(name, place, "".join(words), "") for name, place, *words in changes]
     history = History(BASE, one(99), tuple(commits), total or len(commits), 0, (), ())
     plan = plan_of(asked, paths, history)
     readings = readings_of(plan, history)
@@ -196,3 +198,36 @@ def test_a_file_that_comes_into_being_in_the_range_is_a_place():
 def test_a_commit_off_another_root_has_no_lines_to_follow():
     stray = Commit(one(1), ("f" * 40,), "perf: x", "", (), (at(98),))
     assert told([stray], ("A", "trainer.py:98"))[0][1] == "CANNOT TELL"
+
+
+SHARED = (
+    ("B", "trainer.py:321", '`packing=False` to `training.get("packing", False)`'),
+    ("C", "trainer.py:302-322", "Add `dataloader_num_workers=4`, `dataloader_pin_memory=True`"),
+    ("D", "trainer.py:302-322 and trainer.py:545-563", "Add `use_liger_kernel=True` guarded by `try/except`"),
+    ("E", "trainer.py:545-563", "Add `precompute_ref_log_probs=True`"),
+)
+
+
+def test_changes_at_the_same_lines_are_told_apart_by_their_words():
+    commits = [
+        commit(1, "perf: configurable packing", at(321, text='    packing=training.get("packing", False),')),
+        commit(2, "perf: loader workers", at(310, text="    dataloader_num_workers=4,")),
+        commit(3, "perf: fused", at(312, text="use_liger_kernel=True,"), at(550, "src/sft.py")),
+        commit(4, "perf: reference first", at(550, text="precompute_ref_log_probs=True,")),
+        commit(5, "fix: both together crash", at(550, text="precompute_ref_log_probs=not use_liger_kernel,")),
+    ]
+    found = rows(commits, *SHARED)
+    assert [(row.change.name, row.status, [c.id for c in row.commits]) for row in found] == [
+        ("B", "LANDED", [one(1)]),
+        ("C", "LANDED", [one(2)]),
+        ("D", "LANDED", [one(3)]),
+        ("E", "LANDED", [one(4)]),
+    ]
+    assert {row.how for row in found} == {"found by its lines and words; no message names it"}
+    assert [c.id for c in found[3].follow_ups] == [one(5)]
+
+
+def test_a_commit_with_the_words_of_two_changes_at_their_lines_cannot_be_told_apart():
+    both = commit(1, "perf: all", at(310, text="dataloader_num_workers=4, use_liger_kernel=True"))
+    found = rows([both], *SHARED)
+    assert [row.status for row in found[1:3]] == ["CANNOT TELL", "CANNOT TELL"]
