@@ -211,7 +211,7 @@ def verdict_of(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Reason,
         for rule in VERDICTS
         if (details := rule.holds(evidence, findings))
     ]
-    return tuple(reasons) or (Reason(PASSED[0], "PASS", PASSED[1], (_checked(evidence),)),)
+    return tuple(reasons) or (Reason(PASSED[0], "PASS", PASSED[1], (_checked(evidence, findings),)),)
 
 
 def _secrets(_: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -233,14 +233,14 @@ def _open(evidence: Evidence, _: Sequence[Finding]) -> tuple[str, ...]:
     return (*evidence.doubts, *([f"whether it landed: {', '.join(unclear)}"] if unclear else []))
 
 
-def _checked(evidence: Evidence) -> str:
+def _checked(evidence: Evidence, findings: Sequence[Finding]) -> str:
     landed = (
         f"{_counted(len(evidence.adherence), 'claimed change')} landed"
         if evidence.adherence
         else "no change is claimed"
     )
     held = f", {_counted(len(evidence.held), 'protected value')} untouched" if evidence.held else ""
-    return f"{landed}{held}, no secret, no major finding"
+    return f"{landed}{held}, no secret, no major finding, {_counted(len(findings), 'minor one')}"
 
 
 PASSED = (5, "nothing speaks against it")

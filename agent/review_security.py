@@ -99,7 +99,7 @@ def _by_bandit(
     told = run_quietly((*bandit, "--version"), home, limit_s=LINT_LIMIT_S, limit_b=1 << 16)
     if told.status != 0:
         raise LinterError(NO_BANDIT if told.status in (126, 127) else f"bandit failed: {told.last_words}")
-    version = told.out.decode(errors="replace").partition("\n")[0].removeprefix("bandit ")
+    version = told.out.decode(errors="replace").partition("\n")[0].rpartition(" ")[2]
     if not export.texts:
         return version, [], ()
     options = ("--format", "json", "--quiet", "--ignore-nosec", "--exit-zero", "--skip", f"B{_ASSERT}")
