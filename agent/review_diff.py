@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from agent.review_objects import SUBMODULE, SYMLINK
 
+PATCH = ("--patch", "--unified=0")
+"""What makes git print lines; each of the two does."""
 DIFF = (
     "-r",
     "--raw",
-    "--patch",
-    "--unified=0",
+    *PATCH,
     "--no-abbrev",
     "--full-index",
     "--find-renames",

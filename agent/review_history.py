@@ -10,10 +10,12 @@ import re
 from dataclasses import dataclass
 
 from agent.errors import TaskError
-from agent.review_diff import DIFF, FileDiff, files_of
-from agent.review_objects import DIFF_LIMIT_B, Objects
+from agent.review_diff import DIFF, PATCH, FileDiff, files_of
+from agent.review_objects import Objects
 
 MOST_COMMITS = 200
+DIFF_LIMIT_B, RANGE_LIMIT_B = 16 << 20, 32 << 20
+"""Of one diff, and of all of a range: every line of them is held and searched."""
 LOG_LIMIT_B = 16 << 20
 LONGEST_SUBJECT = 500
 LOGGED = "%H%x00%P%x00%s%x00%(trailers:key=Change,valueonly,unfold,separator=%x2C)%x00%b"
@@ -67,7 +69,7 @@ def read_history(objects: Objects, baseline: str, optimized: str) -> History:
         "rev-list", "--left-right", "--count", f"{baseline}...{optimized}", limit_b=LOG_LIMIT_B
     )
     behind, total = map(int, counted.out.split())
-    doubts = []
+    doubts: list[str] = []
     if total > MOST_COMMITS:
         doubts.append(f"only the newest {MOST_COMMITS} of {total} commits were looked at one by one")
     printed = objects.ran(
@@ -84,27 +86,33 @@ def read_history(objects: Objects, baseline: str, optimized: str) -> History:
     if printed.is_truncated:
         raise TaskError("cannot review: the messages of the range are longer than 16 MiB")
     fields = printed.out.decode(errors="replace").split("\0")
+    files, doubt, size_b = _diff(objects, baseline, optimized, DIFF_LIMIT_B)
+    doubts += doubt
+    left_b = RANGE_LIMIT_B - size_b
     commits = []
     for start in range(0, len(fields) - 4, 5):
         one, parents, subject, change, body = fields[start : start + 5]
         before = parents.split()
-        files, doubt = _diff(objects, before[0] if before else None, one)
+        own, doubt, size_b = _diff(objects, before[0] if before else None, one, min(left_b, DIFF_LIMIT_B))
         doubts += doubt
+        left_b = max(left_b - size_b, 0)
         told = (subject[:LONGEST_SUBJECT], change.strip()[:LONGEST_SUBJECT])
-        commits.append(Commit(one, tuple(before), *told, tuple(_REVERTS.findall(body)), files))
-    files, doubt = _diff(objects, baseline, optimized)
-    return History(baseline, optimized, tuple(reversed(commits)), total, behind, files, (*doubts, *doubt))
+        commits.append(Commit(one, tuple(before), *told, tuple(_REVERTS.findall(body)), own))
+    return History(baseline, optimized, tuple(reversed(commits)), total, behind, files, tuple(doubts))
 
 
-def _diff(objects: Objects, before: str | None, after: str) -> tuple[tuple[FileDiff, ...], list[str]]:
+def _diff(
+    objects: Objects, before: str | None, after: str, limit_b: int
+) -> tuple[tuple[FileDiff, ...], list[str], int]:
+    """The files of a diff, what of it could not be read, and how long it is."""
     ends = (before, after) if before else ("--root", "--no-commit-id", after)
-    printed = objects.ran("diff-tree", *DIFF, *ends, limit_b=DIFF_LIMIT_B)
-    doubt = []
+    printed = objects.ran("diff-tree", *DIFF, *ends, limit_b=limit_b)
+    doubt: list[str] = []
     if printed.is_truncated:
-        doubt = [f"the diff of {after[:12]} is longer than 32 MiB: only its list of files was read"]
-        raw = [option for option in DIFF if option != "--patch"]
+        doubt = [f"the diff of {after[:7]} is too long: only its list of files was read"]
+        raw = [option for option in DIFF if option not in PATCH]
         printed = objects.ran("diff-tree", *raw, *ends, limit_b=DIFF_LIMIT_B)
     try:
-        return files_of(printed.out), doubt
+        return files_of(printed.out), doubt, len(printed.out)
     except ValueError as error:
         raise TaskError(f"cannot review: the diff of {after[:12]} was not understood: {error}") from None

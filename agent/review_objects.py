@@ -22,7 +22,6 @@ from pods.shell_local import LocalShell
 from agent.errors import TaskError
 
 GIT_LIMIT_S = 60.0
-DIFF_LIMIT_B = 32 << 20
 TREE_LIMIT_B = 32 << 20
 LARGEST_B = 1 << 20
 """Of a file whose text is looked at; git takes longer ones for binary in its diffs."""
