@@ -116,7 +116,7 @@ def _reviewed(
     before, after = (objects.tree(end) for end in ends)
     plan = plan_of(changes, [entry.path for entry in before], history)
     readings = readings_of(plan, history)
-    is_complete = history.total == len(readings) and not any(one.commit.is_merge for one in readings)
+    is_complete = not history.doubts and not any(one.commit.is_merge for one in readings)
     added = {file.path: {line for line, _ in file.added_lines} for file in history.files if file.is_python}
     names = {file.path: file.old_path for file in history.files if file.status == "R"}
     old, new = _exported(objects, history, (before, after), folder)

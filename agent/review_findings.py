@@ -230,7 +230,9 @@ def _major(_: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
 
 def _open(evidence: Evidence, _: Sequence[Finding]) -> tuple[str, ...]:
     unclear = [f"change {row.change.name}" for row in evidence.adherence if row.status == "CANNOT TELL"]
-    return (*evidence.doubts, *([f"whether it landed: {', '.join(unclear)}"] if unclear else []))
+    unread = [held.name for held in evidence.held if held.state in ("not read", "not found")]
+    lists = (("whether it landed", unclear), ("protected and not read", unread))
+    return (*evidence.doubts, *(f"{what}: {', '.join(names)}" for what, names in lists if names))
 
 
 def _checked(evidence: Evidence, findings: Sequence[Finding]) -> str:

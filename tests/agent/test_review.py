@@ -393,6 +393,20 @@ def test_a_protected_file_that_vanished_is_said(repository):
     assert (where, what) == ("c.yaml:beta", "1 at the baseline, no such file at the optimized commit")
 
 
+def test_a_protected_value_that_is_nowhere_keeps_from_passing(repository):
+    repository.commit("x", {"a.py": "A = 2\n"})
+    one = of(repository, protected=["ruff.toml:selekt"])
+    assert one.reasons[0].details == ("protected and not read: ruff.toml:selekt",)
+    assert one.outcome == "CONCERNS"
+
+
+def test_nothing_is_called_missing_where_a_diff_was_too_long(repository, monkeypatch):
+    repository.commit("perf: x (B)", {"a.py": "A = 2\n" * 2_000})
+    monkeypatch.setattr("agent.review_history.DIFF_LIMIT_B", 2_000)
+    one = of(repository, changes=[AskedChange(name, "a.py:1", "it", "") for name in "AB"])
+    assert [row.status for row in one.adherence] == ["CANNOT TELL", "LANDED"]
+
+
 def test_nothing_of_the_repository_is_run_or_written(repository, tmp_path):
     marker = tmp_path / "ran"
     evil = f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n"
