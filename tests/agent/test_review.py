@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import TaskError
-from agent.review import Review, Tools, installed_tools, review
-from agent.review_findings import Finding
-from agent.review_text import review_payload, review_text
+from agent.review.findings import Finding
+from agent.review.review import Review, Tools, installed_tools, review
+from agent.review.text import review_payload, review_text
 from agent.task import AskedChange
 from tests.agent.reviewed import CHANGES, PROTECTED, RUFF, TOKEN, Repository, issue_36
 from tests.agent.test_report import MARKDOWN
@@ -402,7 +402,7 @@ def test_a_protected_value_that_is_nowhere_keeps_from_passing(repository):
 
 def test_nothing_is_called_missing_where_a_diff_was_too_long(repository, monkeypatch):
     repository.commit("perf: x (B)", {"a.py": "A = 2\n" * 2_000})
-    monkeypatch.setattr("agent.review_history.DIFF_LIMIT_B", 2_000)
+    monkeypatch.setattr("agent.review.history.DIFF_LIMIT_B", 2_000)
     one = of(repository, changes=[AskedChange(name, "a.py:1", "it", "") for name in "AB"])
     assert [row.status for row in one.adherence] == ["CANNOT TELL", "LANDED"]
 

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from agent.review_diff import files_of
-from agent.review_history import read_history
-from agent.review_objects import opened
+from agent.review.diff import files_of
+from agent.review.history import read_history
+from agent.review.objects import opened
 from tests.agent.reviewed import Repository
 
 TRICKY = (
@@ -101,7 +101,7 @@ def test_every_kind_of_change_is_one_file(repository):
 def test_a_diff_that_is_too_long_is_a_list_of_files_and_said(repository, monkeypatch):
     before = repository.commit("before", {"a": "x\n"})
     after = repository.commit("after", {"a": "y\n" * 5_000, "b": "z\n"})
-    monkeypatch.setattr("agent.review_history.DIFF_LIMIT_B", 2_000)
+    monkeypatch.setattr("agent.review.history.DIFF_LIMIT_B", 2_000)
     read = history(repository, before, after)
     assert [(file.path, file.added) for file in read.files] == [("a", 0), ("b", 0)]
     assert read.doubts == (f"the diff of {after[:7]} is too long: only its list of files was read",) * 2

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.review_findings import PASSED, RULES, VERDICTS
+from agent.review.findings import PASSED, RULES, VERDICTS
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "review.md"
 

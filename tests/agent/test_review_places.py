@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.review_diff import FileDiff, Hunk
-from agent.review_places import Place, places_of, resolved, span_after
+from agent.review.diff import FileDiff, Hunk
+from agent.review.places import Place, places_of, resolved, span_after
 
 PATHS = (
     "src/train/trainer.py",

@@ -2,10 +2,10 @@
 
 import pytest
 
-from agent.review_adherence import adherence_of
-from agent.review_diff import FileDiff, Hunk
-from agent.review_history import Commit, History
-from agent.review_readings import names_in, plan_of, readings_of
+from agent.review.adherence import adherence_of
+from agent.review.diff import FileDiff, Hunk
+from agent.review.history import Commit, History
+from agent.review.readings import names_in, plan_of, readings_of
 from agent.task import AskedChange
 
 NAMES = ["A", "B", "C", "loader", "D-2"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.review_secrets import GENERIC, Secret, entropy_bits, masked, secrets_in
+from agent.review.secrets import GENERIC, Secret, entropy_bits, masked, secrets_in
 
 RANDOM = "aB3dE6gH9kL2nP5rS8uV1xY4zC7fJ0mQ"
 SHAPED = {

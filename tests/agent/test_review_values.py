@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.review_values import Held, value_of
+from agent.review.values import Held, value_of
 
 FORMATS = {
     "a.yaml": b"dpo:\n  beta: 0.1  # as in the paper\n  lr: 1.0e-5\n",

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from agent.review_history import History
+from agent.review.history import History
 
 MOST = 200
 LONGEST_LINE = 20_000

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from agent.review_diff import FileDiff, Hunk
+from agent.review.diff import FileDiff, Hunk
 
 NEAR = 5
 """Lines between a hunk and the named lines, up to which the hunk counts as being there."""

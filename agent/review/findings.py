@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.review_adherence import Adherence
-from agent.review_history import Commit, History
-from agent.review_lint import SYNTAX, Ends
-from agent.review_readings import Reading
-from agent.review_secrets import Secret
-from agent.review_security import Sweep
-from agent.review_values import Held
+from agent.review.adherence import Adherence
+from agent.review.history import Commit, History
+from agent.review.lint import SYNTAX, Ends
+from agent.review.readings import Reading
+from agent.review.secrets import Secret
+from agent.review.security import Sweep
+from agent.review.values import Held
 
 Severity = Literal["Major", "Minor"]
 Outcome = Literal["PASS", "CONCERNS", "FAIL"]

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.review_export import Export
-from agent.review_lint import LINT_LIMIT_S, OUTPUT_LIMIT_B, SYNTAX, Lint, LinterError, findings_of, version_of
-from agent.review_objects import run_quietly
+from agent.review.export import Export
+from agent.review.lint import LINT_LIMIT_S, OUTPUT_LIMIT_B, SYNTAX, Lint, LinterError, findings_of, version_of
+from agent.review.objects import run_quietly
 
 NO_BANDIT = "bandit is not installed: pip install bandit"
 _ASSERT = "101"

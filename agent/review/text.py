@@ -12,12 +12,12 @@ from typing import Any
 from bench.tables import Table
 
 from agent.bodies import rendered
-from agent.review import Review
-from agent.review_adherence import Adherence
-from agent.review_findings import Finding
-from agent.review_lint import SYNTAX
-from agent.review_readings import Reading
-from agent.review_secrets import masked
+from agent.review.adherence import Adherence
+from agent.review.findings import Finding
+from agent.review.lint import SYNTAX
+from agent.review.readings import Reading
+from agent.review.review import Review
+from agent.review.secrets import masked
 
 TEXT_LIMIT = 40_000
 """Of the text: payload, frame and what a tracker adds stay below the body's 60,000 characters."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent.review_export import Export
-from agent.review_objects import run_quietly
+from agent.review.export import Export
+from agent.review.objects import run_quietly
 
 LINT_LIMIT_S = 120.0
 OUTPUT_LIMIT_B = 64 << 20

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.review_history import Commit
-from agent.review_places import Place
-from agent.review_readings import Plan, Reading
+from agent.review.history import Commit
+from agent.review.places import Place
+from agent.review.readings import Plan, Reading
 from agent.task import AskedChange
 
 Status = Literal["LANDED", "NOT FOUND", "CANNOT TELL"]

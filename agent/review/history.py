@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from agent.errors import TaskError
-from agent.review_diff import DIFF, PATCH, FileDiff, files_of
-from agent.review_objects import Objects
+from agent.review.diff import DIFF, PATCH, FileDiff, files_of
+from agent.review.objects import Objects
 
 MOST_COMMITS = 200
 DIFF_LIMIT_B, RANGE_LIMIT_B = 16 << 20, 32 << 20

@@ -1,7 +1,7 @@
 """The reviewer: reads a range of commits and says, by rules alone, whether it is what the issue claims.
 
 `review` does git, ruff and bandit, on objects and on exported files in a temporary folder; nothing of the
-repository is executed, checked out or written. `review_text.py` puts it into words; docs/review.md tells the
+repository is executed, checked out or written. `text.py` puts it into words; docs/review.md tells the
 rules. The same range gives the same review wherever the same versions of the tools stand.
 """
 
@@ -14,17 +14,17 @@ from tempfile import TemporaryDirectory
 
 from agent.errors import TaskError
 from agent.repository import open_repository
-from agent.review_adherence import Adherence, adherence_of
-from agent.review_export import Export, export
-from agent.review_findings import Evidence, Finding, Outcome, Reason, findings_of, verdict_of
-from agent.review_history import History, read_history
-from agent.review_lint import Ends, lint_ends, ruff_command
-from agent.review_objects import Entry, Objects, opened
-from agent.review_readings import Reading, plan_of, readings_of
-from agent.review_secrets import MOST as MOST_SECRETS
-from agent.review_secrets import Secret, secrets_of
-from agent.review_security import Sweep, bandit_command, sweep
-from agent.review_values import Held, Value, value_of
+from agent.review.adherence import Adherence, adherence_of
+from agent.review.export import Export, export
+from agent.review.findings import Evidence, Finding, Outcome, Reason, findings_of, verdict_of
+from agent.review.history import History, read_history
+from agent.review.lint import Ends, lint_ends, ruff_command
+from agent.review.objects import Entry, Objects, opened
+from agent.review.readings import Reading, plan_of, readings_of
+from agent.review.secrets import MOST as MOST_SECRETS
+from agent.review.secrets import Secret, secrets_of
+from agent.review.security import Sweep, bandit_command, sweep
+from agent.review.values import Held, Value, value_of
 from agent.task import AskedChange
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from agent.review_objects import SUBMODULE, SYMLINK
+from agent.review.objects import SUBMODULE, SYMLINK
 
 PATCH = ("--patch", "--unified=0")
 """What makes git print lines; each of the two does."""

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from agent.review_objects import SYMLINK, Entry, Objects
+from agent.review.objects import SYMLINK, Entry, Objects
 
 MOST_PYTHON = 300
 MOST_CONFIGS = 200

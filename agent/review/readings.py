@@ -1,7 +1,7 @@
 """What is seen in a commit: which changes its message names, at whose lines it is, what it mends.
 
 Pure. The lines that the issue names, and those that a commit of a change wrote, are followed from commit to
-commit by the hunks of each diff, so that earlier commits may move them. `review_adherence.py` concludes.
+commit by the hunks of each diff, so that earlier commits may move them. `adherence.py` concludes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.review_history import Commit, History
-from agent.review_places import NEAR, Place, places_of, resolved
+from agent.review.history import Commit, History
+from agent.review.places import NEAR, Place, places_of, resolved
 from agent.task import AskedChange
 
 MOST_MARKS = 1_000
