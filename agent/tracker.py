@@ -6,7 +6,7 @@ it with a fresh read before anything is sent again. Nothing here is repeated by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -21,6 +21,22 @@ class TrackerError(Exception):
 
 class Unsure(TrackerError):
     """A write was sent and its answer did not come: it may or may not be there."""
+
+
+class Locked(TrackerError):
+    """The issue takes no comments from this account: say so once, and try again later."""
+
+
+class Revoked(TrackerError):
+    """The token does not hold, or no longer: nothing works until somebody mends that."""
+
+
+class Limited(TrackerError):
+    """Asked too much: refused or not even sent, surely not carried out. Nothing is sent before `until`."""
+
+    def __init__(self, text: str, until: datetime) -> None:
+        super().__init__(text)
+        self.until = until
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,10 @@ class Tracker(Protocol):
         """The address of an issue's page, for people."""
         ...
 
+    def page(self) -> str:
+        """The address of the repository's page, for people."""
+        ...
+
     def tagged(self, label: str) -> Sequence[Issue] | None:
         """The open issues with a label, or None where nothing changed since the last call that succeeded.
 
@@ -103,7 +123,8 @@ class Tracker(Protocol):
     def issue(self, number: int) -> Issue | Gone: ...
 
     def comments(self, number: int) -> Sequence[Comment]:
-        """All comments, oldest first; never from a cache that this process has written behind."""
+        """All comments, oldest first; what this process has posted is among them, however late the tracker's
+        own list is, until somebody deletes it."""
         ...
 
     def post(self, number: int, body: str) -> Comment:
@@ -142,6 +163,14 @@ class Tracker(Protocol):
         ...
 
     def file(self, path: str, commit: str) -> bytes | None: ...
+
+    def write_files(self, branch: str, folder: str, files: Mapping[str, bytes], message: str) -> str:
+        """The id of a commit of the results branch in which the folder holds these files and no others.
+
+        Nothing is written where they are there already, so it may be repeated, also after Unsure. Other
+        folders stay. A branch that is missing is made, with no parent. Refuses every other branch.
+        """
+        ...
 
     def ensure_labels(self, labels: Sequence[tuple[str, str, str]]) -> None:
         """Make labels (name, six hex digits of colour, description) that are not there yet."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import tracker_github
+from agent import github_line
 from agent.hub.faults import Fault, Faults, with_faults
 from agent.hub.serve import Hub
 from agent.tracker import Gone, TrackerError, Unsure, User
@@ -137,11 +137,11 @@ def tracker(connect):
 
 def file_issue(tracker, body="body", labels=("bench",)):
     sent = {"title": "faster", "body": body, "labels": list(labels)}
-    return tracker._write("POST", f"/repos/{NAME}/issues", sent).data["number"]
+    return tracker._line.write("POST", f"/repos/{NAME}/issues", sent).data["number"]
 
 
 def relabel(tracker, number, *labels):
-    tracker._write("PATCH", f"/repos/{NAME}/issues/{number}", {"labels": list(labels)})
+    tracker._line.write("PATCH", f"/repos/{NAME}/issues/{number}", {"labels": list(labels)})
 
 
 def bodies(tracker, number):
@@ -175,7 +175,7 @@ def test_a_post_whose_connection_was_dropped_is_sent_once(tracker, line, faults)
 def test_a_post_that_was_answered_too_late_is_sent_once(connect, tracker, faults, line, monkeypatch):
     number = file_issue(tracker)
     line.taken()
-    monkeypatch.setattr(tracker_github, "ANSWER_LIMIT_S", 0.2)
+    monkeypatch.setattr(github_line, "ANSWER_LIMIT_S", 0.2)
     faults.add(Fault("POST", "/comments$", "delay", "after", delay_s=1.0))
     with pytest.raises(Unsure, match="no answer within"):
         connect().post(number, "one")
@@ -253,7 +253,7 @@ def test_an_idle_poll_is_one_request_that_costs_nothing(tracker, line):
 
 
 def test_all_pages_are_read(tracker, line, monkeypatch):
-    monkeypatch.setattr(tracker_github, "PAGE", 2)
+    monkeypatch.setattr(github_line, "PAGE", 2)
     made = {file_issue(tracker) for _ in range(5)}
     line.taken()
     assert {one.number for one in tracker.tagged("bench")} == made
@@ -262,7 +262,7 @@ def test_all_pages_are_read(tracker, line, monkeypatch):
 
 
 def test_an_issue_that_leaves_the_second_page_is_missed_at_once(tracker, monkeypatch):
-    monkeypatch.setattr(tracker_github, "PAGE", 2)
+    monkeypatch.setattr(github_line, "PAGE", 2)
     made = [file_issue(tracker) for _ in range(4)]
     tracker.tagged("bench")
     relabel(tracker, made[0])
@@ -270,7 +270,7 @@ def test_an_issue_that_leaves_the_second_page_is_missed_at_once(tracker, monkeyp
 
 
 def test_a_second_page_that_fails_leaves_the_first_unread(tracker, line, monkeypatch):
-    monkeypatch.setattr(tracker_github, "PAGE", 2)
+    monkeypatch.setattr(github_line, "PAGE", 2)
     for _ in range(3):
         file_issue(tracker)
     line.order("GET .*/issues[?].*page=2", 404)
@@ -412,7 +412,7 @@ def test_a_repository_that_was_replaced_is_noticed(tracker, line):
 
 
 def test_comments_of_several_pages_are_all_read(tracker, monkeypatch):
-    monkeypatch.setattr(tracker_github, "PAGE", 2)
+    monkeypatch.setattr(github_line, "PAGE", 2)
     number = file_issue(tracker)
     for name in "abcde":
         tracker.post(number, name)
@@ -421,7 +421,7 @@ def test_comments_of_several_pages_are_all_read(tracker, monkeypatch):
 
 @pytest.mark.parametrize("page", [3, 2, 1])
 def test_a_comment_deleted_while_pages_are_read_hides_no_other(tracker, hub, line, monkeypatch, page):
-    monkeypatch.setattr(tracker_github, "PAGE", 2)
+    monkeypatch.setattr(github_line, "PAGE", 2)
     number = file_issue(tracker)
     first, *_ = [tracker.post(number, name) for name in "abcde"]
 
@@ -619,7 +619,7 @@ def test_the_token_is_in_no_error_and_no_repr(connect, hub, line):
     line.order("GET .*/issues/1$", 422, {"message": f"what is {token}?\nreally"})
     line.order("GET .*/issues/2$", 301, location=f"http://evil.example/{token}")
     line.order("GET .*/labels", 200, [{"name": 1, token: 2}])
-    told = [repr(tracker), str(tracker), repr(tracker._door), repr(tracker._github)]
+    told = [repr(tracker), str(tracker), repr(tracker._line), repr(tracker._github)]
     for ask in (lambda: tracker.issue(1), lambda: tracker.issue(2), lambda: tracker.ensure_labels([])):
         with pytest.raises(TrackerError) as refused:
             ask()
@@ -683,7 +683,7 @@ def test_a_proxy_of_the_environment_never_sees_a_loopback_tracker(connect, monke
 
 
 def test_every_request_has_time_limits(tracker):
-    assert tracker._door._connection.timeout == (5.0, 30.0)
+    assert tracker._line.door._connection.timeout == (5.0, 30.0)
 
 
 def test_importing_the_adapter_imports_no_pygithub():
@@ -753,8 +753,8 @@ def test_the_smoke_test_holds_on_the_hub_and_leaves_nothing_open(hub, git, track
     assert len(lines) > len(CHECKS) + 2
     assert lines[-1] == "every check holds"
     assert git("for-each-ref") == before
-    assert tracker._get(f"/repos/{NAME}/issues").data == []
-    assert tracker._get(f"/repos/{NAME}/labels").data == []
+    assert tracker._line.get(f"/repos/{NAME}/issues").data == []
+    assert tracker._line.get(f"/repos/{NAME}/labels").data == []
 
 
 def test_the_smoke_test_says_which_checks_fail(hub, git):

@@ -87,7 +87,7 @@ class HubWorld:
 
     def file_issue(self, author: str, body: str, labels: Sequence[str] = ("bench",)) -> int:
         sent = {"title": "faster", "body": body}
-        made = self.adapter(author)._write("POST", f"/repos/{NAME}/issues", sent).data["number"]
+        made = self.adapter(author)._line.write("POST", f"/repos/{NAME}/issues", sent).data["number"]
         self.label(made, *labels)
         return made
 
@@ -102,7 +102,7 @@ class HubWorld:
 
     def reactions_of(self, comment: int, login: str) -> list[str]:
         path = f"/repos/{NAME}/issues/comments/{comment}/reactions"
-        told = self.adapter("owner")._get(path).data
+        told = self.adapter("owner")._line.get(path).data
         return [one["content"] for one in told if one["user"]["login"] == login]
 
     def close_issue(self, number: int) -> None:
@@ -132,7 +132,7 @@ class HubWorld:
         self._faults.add(Fault(verb, self.ADDRESSES[write], "answer", "after" if stored else "before"))
 
     def _edit(self, number: int, sent: dict[str, object]) -> None:
-        self.adapter("owner")._write("PATCH", f"/repos/{NAME}/issues/{number}", sent)
+        self.adapter("owner")._line.write("PATCH", f"/repos/{NAME}/issues/{number}", sent)
 
 
 @pytest.fixture(params=["fake", "hub"])

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from agent.branch import BRANCH, check, check_files
 from agent.tracker import Comment, Commit, Gone, Issue, Reaction, Role, TrackerError, Unsure, User
 
 ME = "paceline"
@@ -45,6 +46,7 @@ class FakeTracker:
         self.reactions: dict[int, list[Reaction]] = {}
         self.labels: dict[str, tuple[str, str]] = {}
         self.tells_minimised = True  # older servers do not
+        self.results_branch = BRANCH
         self.is_closed = False
         self.branches: dict[str, str] = {}
         self.tags: dict[str, str] = {}
@@ -176,6 +178,10 @@ class FakeTracker:
         self._read("page_of")
         return f"https://tracker.invalid/{self._repository}/issues/{number}"
 
+    def page(self) -> str:
+        self._read("page")
+        return f"https://tracker.invalid/{self._repository}"
+
     def tagged(self, label: str) -> Sequence[Issue] | None:
         self._read("tagged")
         wanted = label.casefold()
@@ -261,6 +267,18 @@ class FakeTracker:
         known = self._commits.get(commit)
         return known.files.get(path) if known else None
 
+    def write_files(self, branch: str, folder: str, files: Mapping[str, bytes], message: str) -> str:
+        check(branch, self.results_branch, "main")
+        check_files(folder, files)
+        tip = self.branches.get(branch)
+        held = self._commits[tip].files if tip else {}
+        wanted = {f"{folder}/{name}": content for name, content in files.items()}
+        if tip and {name: held[name] for name in held if name.startswith(f"{folder}/")} == wanted:
+            return tip
+        kept = {name: content for name, content in held.items() if not name.startswith(f"{folder}/")}
+        self._write(Write("files", 0, folder), lambda: self._put(branch, tip, {**kept, **wanted}, message))
+        return self.branches[branch]
+
     def ensure_labels(self, labels: Sequence[tuple[str, str, str]]) -> None:
         known = {name.casefold() for name in self.labels}
         for name, colour, description in labels:
@@ -295,6 +313,11 @@ class FakeTracker:
     def _fits(self, body: str) -> None:
         if not body.strip() or len(body) > BODY_LIMIT:
             raise TrackerError(f"a comment has 1 to {BODY_LIMIT} characters, not {len(body)}")
+
+    def _put(self, branch: str, tip: str | None, files: dict[str, bytes], message: str) -> None:
+        key = hashlib.sha1(f"{message}\n{tip}\n{len(self._commits)}".encode()).hexdigest()
+        self._commits[key] = _Commit(Commit(key, message.splitlines()[0]), tip, files)
+        self.branches[branch] = key
 
     def _reacted(self, comment: int, content: Reaction) -> None:
         given = self.reactions.setdefault(comment, [])
