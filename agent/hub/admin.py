@@ -1,4 +1,4 @@
-"""What only the operator may do: people, tokens, repositories, roles, and removing or moving an issue.
+"""What only the operator may do: people, tokens, repositories, roles; removing, moving, locking an issue.
 
 Works on the file of a hub, whether it is being served or not: SQLite keeps writers of two processes apart.
 The login, owner/name and role words are checked here; a ValueError says which one is wrong.
@@ -14,7 +14,7 @@ from types import TracebackType
 from agent.hub import people, repositories
 from agent.hub.database import Database
 from agent.hub.git import GitError, git
-from agent.hub.issues import Issue, delete_issue, issue_numbered, transfer_issue
+from agent.hub.issues import Issue, delete_issue, issue_numbered, lock, transfer_issue, unlock
 from agent.hub.people import User
 from agent.hub.repositories import Repository
 from agent.hub.roles import role_named
@@ -80,6 +80,16 @@ class Admin:
         issue = self._issue(full_name, number)
         with self._database.writing() as sql:
             delete_issue(sql, issue)
+
+    def lock_issue(self, full_name: str, number: int) -> None:
+        issue = self._issue(full_name, number)
+        with self._database.writing() as sql:
+            lock(sql, issue)
+
+    def unlock_issue(self, full_name: str, number: int) -> None:
+        issue = self._issue(full_name, number)
+        with self._database.writing() as sql:
+            unlock(sql, issue)
 
     def transfer_issue(self, full_name: str, number: int, target: str) -> int:
         """The new number in the target."""

@@ -54,6 +54,7 @@ def create(call: Call) -> Answer:
     place = place_of(call)
     issue = issue_at(call, place, follow=False)
     author = call.signed_in()
+    _unlocked(place, issue, "create comment")
     body = required_text(call.body, "body", "IssueComment", BODY_LIMIT)
     comment = create_comment(call.sql, issue, author, body, call.now)
     told = comment_shape(call.sql, call.urls, place, issue, comment)
@@ -85,7 +86,7 @@ def delete(call: Call) -> Answer:
 
 def reactions(call: Call) -> Answer:
     place = place_of(call)
-    subject, address = _subject(call, place)
+    subject, address, _ = _subject(call, place)
     wanted = call.query.get("content")
     found = [one for one in reactions_on(call.sql, subject) if wanted in (None, one.content)]
     page = page_of(call.query)
@@ -95,8 +96,9 @@ def reactions(call: Call) -> Answer:
 
 def add_reaction(call: Call) -> Answer:
     place = place_of(call)
-    subject, _ = _subject(call, place)
+    subject, _, issue = _subject(call, place)
     user = call.signed_in()
+    _unlocked(place, issue, "create reaction")
     content = call.body.get("content")
     if content not in CONTENTS:
         raise invalid("Reaction", "content")
@@ -106,7 +108,7 @@ def add_reaction(call: Call) -> Answer:
 
 def remove_reaction(call: Call) -> Answer:
     place = place_of(call)
-    subject, _ = _subject(call, place)
+    subject, _, _ = _subject(call, place)
     user = call.signed_in()
     wanted = call.number("reaction_id")
     for reaction in reactions_on(call.sql, subject):
@@ -130,13 +132,18 @@ def _own(call: Call, place: Place, comment: Comment) -> None:
         raise forbidden()
 
 
-def _subject(call: Call, place: Place) -> tuple[Subject, str]:
+def _unlocked(place: Place, issue: Issue, what: str) -> None:
+    if issue.is_locked and place.role < Role.WRITE:
+        raise forbidden(f"Unable to {what} because issue is locked.")
+
+
+def _subject(call: Call, place: Place) -> tuple[Subject, str, Issue]:
     if "comment_id" in call.path:
         issue, comment = _comment_at(call, place)
         address = f"{place.url}/issues/comments/{comment.id}/reactions"
-        return Subject(issue.id, comment.id), address
+        return Subject(issue.id, comment.id), address, issue
     issue = issue_at(call, place, follow=False)
-    return Subject(issue.id), f"{place.url}/issues/{issue.number}/reactions"
+    return Subject(issue.id), f"{place.url}/issues/{issue.number}/reactions", issue
 
 
 COMMENTS = "/issues/comments"

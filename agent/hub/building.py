@@ -43,6 +43,7 @@ def write_tree(path: Path, base: str | None, leaves: Sequence[Leaf]) -> str:
         lines = []
         for leaf in leaves:
             if leaf.kind == "tree" and leaf.sha:
+                _take_out(path, leaf.path, index)
                 git(path, "read-tree", f"--prefix={leaf.path}/", leaf.sha, environment=index)
                 continue
             mode = leaf.mode if leaf.sha else "0"
@@ -56,6 +57,14 @@ def write_tree(path: Path, base: str | None, leaves: Sequence[Leaf]) -> str:
         if found is None and leaf.kind != "commit":
             raise GitError(f"path {leaf.path!r} cannot be in a tree")
     return made
+
+
+def _take_out(path: Path, folder: str, index: dict[str, str]) -> None:
+    """Everything at or below a path, which a tree replaces as a whole."""
+    printed = git(path, "ls-files", "-z", "--cached", environment=index).decode(errors="surrogateescape")
+    held = [name for name in printed.split("\0") if name == folder or name.startswith(f"{folder}/")]
+    told = "".join(f"0 {ZERO}\t{name}\0" for name in held).encode(errors="surrogateescape")
+    git(path, "update-index", "-z", "--index-info", stdin=told, environment=index)
 
 
 def write_commit(path: Path, tree: str, parents: Sequence[str], message: str, people: dict[str, str]) -> str:

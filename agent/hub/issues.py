@@ -16,7 +16,10 @@ from agent.hub.paging import Page
 from agent.hub.people import User
 from agent.hub.repositories import Repository, take_number
 
-SELECT = "SELECT issues.*, (SELECT count(*) FROM comments WHERE issue_id = issues.id) AS comments FROM issues"
+SELECT = (
+    "SELECT issues.*, (SELECT count(*) FROM comments WHERE issue_id = issues.id) AS comments,"
+    " EXISTS (SELECT 1 FROM locks WHERE issue_id = issues.id) AS is_locked FROM issues"
+)
 COUNT = "SELECT count(*) FROM issues"
 WHERE = """
  WHERE repository_id = :repository
@@ -53,6 +56,7 @@ class Issue:
     closed_at: str | None
     closed_by: int | None
     comments: int
+    is_locked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,15 @@ def remove_labels(
             take_off(sql, issue_id, label)
             record(sql, issue_id, actor, "unlabeled", now, before=label.color, after=label.name)
             touch(sql, issue_id, now)
+
+
+def lock(sql: sqlite3.Connection, issue: Issue) -> None:
+    """Only who may write comments and reacts from now on."""
+    sql.execute("INSERT OR IGNORE INTO locks VALUES (?)", (issue.id,))
+
+
+def unlock(sql: sqlite3.Connection, issue: Issue) -> None:
+    sql.execute("DELETE FROM locks WHERE issue_id = ?", (issue.id,))
 
 
 def delete_issue(sql: sqlite3.Connection, issue: Issue) -> None:

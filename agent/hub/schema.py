@@ -1,4 +1,4 @@
-"""The tables, as one script that makes an empty file into schema 1.
+"""The tables, as one script that makes an empty file into schema 2, and one of schema 1 too.
 
 Times are text in whole seconds as GitHub prints them, so that they sort as text. Ids are never used twice
 (AUTOINCREMENT), also not after a deletion. An issue number that is gone stays in `gone` with where it went.
@@ -6,7 +6,7 @@ Times are text in whole seconds as GitHub prints them, so that they sort as text
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x50414345  # "PACE": tells our file from any other SQLite file
 
 SCRIPT = """
@@ -87,6 +87,9 @@ CREATE TABLE IF NOT EXISTS issue_labels (
   PRIMARY KEY (issue_id, label_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS issue_labels_by_label ON issue_labels (label_id, issue_id);
+CREATE TABLE IF NOT EXISTS locks (
+  issue_id INTEGER PRIMARY KEY REFERENCES issues (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reactions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   issue_id INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,

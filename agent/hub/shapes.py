@@ -101,7 +101,7 @@ def issue_shape(sql: sqlite3.Connection, urls: Urls, place: Place, issue: Issue)
         "assignee": None,
         "assignees": [],
         "milestone": None,
-        "locked": False,
+        "locked": bool(issue.is_locked),
         "active_lock_reason": None,
         "comments": issue.comments,
         "created_at": issue.created_at,

@@ -1,6 +1,6 @@
 """A hub that is killed: what was acknowledged is there, what was not is there whole or not at all.
 
-The file is schema 1; ids go on where they stopped; two processes may write at once, one may serve.
+The file is schema 2; ids go on where they stopped; two processes may write at once, one may serve.
 """
 
 import re
@@ -188,6 +188,21 @@ def test_the_file_has_a_schema_number_and_a_newer_one_is_refused(file):
     connection.close()
     with pytest.raises(DatabaseError, match="use a newer paceline"):
         Hub(file)
+
+
+def test_a_file_of_schema_1_is_read_on_and_can_lock_issues(file):
+    token = token_of(file)
+    with Hub(file) as hub, tracker_at(hub, token) as tracker:
+        tracker.get_repo(NAME).create_issue("one")
+    connection = sqlite3.connect(file)
+    connection.executescript("DROP TABLE locks; PRAGMA user_version = 1;")
+    connection.close()
+    with Hub(file) as hub, tracker_at(hub, token) as tracker:
+        assert not tracker.get_repo(NAME).get_issue(1).locked
+        hub.admin.lock_issue(NAME, 1)
+        assert tracker.get_repo(NAME).get_issue(1).locked
+        hub.admin.unlock_issue(NAME, 1)
+        assert not tracker.get_repo(NAME).get_issue(1).locked
 
 
 def test_a_file_of_something_else_is_left_alone(tmp_path):
