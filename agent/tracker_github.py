@@ -268,10 +268,11 @@ def _opened(base_url: str) -> tuple[Any, Any]:
 def _word(app: App) -> str:
     """What the app proves itself with, for five minutes."""
     import github
+    import jwt  # PyGithub's own
 
     try:
         word: str = github.Auth.AppAuth(app.id, app.key).create_jwt()
-    except (ValueError, TypeError, AssertionError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, AssertionError) as error:
         raise TrackerError(
             f"the app's id or key is not what GitHub gave out ({type(error).__name__}): give the PEM file"
         ) from None

@@ -1,7 +1,7 @@
-"""GraphQL, as much as PyGithub needs to minimise a comment, and not one query more.
+"""GraphQL, as much as it takes to minimise a comment and to ask who one is, and not one query more.
 
-GitHub's REST API cannot minimise. What PyGithub sends is one fixed text with variables; anything else is
-answered with an error of GraphQL's own form, status 200 as it does.
+GitHub's REST API cannot minimise, and tells no app who it is. What clients send is one fixed text each;
+anything else is answered with an error of GraphQL's own form, status 200 as it does.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ MINIMIZE = re.compile(
     r"\s*mutation\s+\w+\(\$input:\s*MinimizeCommentInput!\)\s*\{\s*minimizeComment\(input:\s*\$input\)\s*"
     r"\{\s*minimizedComment\s*\{\s*isMinimized\s*\}\s*\}\s*\}\s*"
 )
+VIEWER = re.compile(r"\s*query\s*\{\s*viewer\s*\{\s*login\s+databaseId\s*\}\s*\}\s*")
 REASONS = ("SPAM", "ABUSE", "OFF_TOPIC", "OUTDATED", "DUPLICATE", "RESOLVED", "LOW_QUALITY")
 
 
 def answer(call: Call) -> Answer:
-    call.signed_in()
+    user = call.signed_in()
     query = call.body.get("query")
+    if isinstance(query, str) and VIEWER.fullmatch(query):
+        return Answer({"data": {"viewer": {"login": user.login, "databaseId": user.id}}})
     if not isinstance(query, str) or not MINIMIZE.fullmatch(query):
-        return _refused("undefinedField", "this tracker knows no GraphQL but the mutation minimizeComment")
+        return _refused("undefinedField", "this tracker knows no GraphQL but minimizeComment and viewer")
     variables = call.body.get("variables")
     given = variables.get("input") if isinstance(variables, dict) else None
     if not isinstance(given, dict):
