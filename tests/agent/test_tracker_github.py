@@ -775,7 +775,7 @@ def test_the_document_names_what_there_is():
     text = (ROOT / "docs" / "github.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert tomllib.loads(example)["tracker"]["url"] == "https://api.github.com"
-    options = set(re.findall(r"--[a-z][a-z-]+", text)) - {"--once"}
+    options = set(re.findall(r"--[a-z][a-z-]+", text)) - {"--single-branch", "--branch"}
     told = subprocess.run(
         [sys.executable, "scripts/smoke_github.py", "--help"],
         cwd=ROOT,

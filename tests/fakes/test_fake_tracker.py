@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 import pytest
 
+from agent.branch import BRANCH
 from agent.hub.faults import Fault, Faults, with_faults
 from agent.hub.serve import Hub
 from agent.tracker import Comment, Gone, Issue, Role, Tracker, TrackerError, Unsure, User
@@ -523,6 +524,41 @@ def test_an_issue_that_is_gone_takes_no_labels(tracker, world, gone):
     getattr(world, gone)(number)
     with pytest.raises(TrackerError):
         tracker.set_labels(number, ["new"], [])
+
+
+def test_files_of_a_run_are_written_once_and_read_from_their_commit(tracker):
+    commit = tracker.write_files(BRANCH, "issue-1/a", {"report.md": b"one"}, "results of #1")
+    assert tracker.write_files(BRANCH, "issue-1/a", {"report.md": b"one"}, "again") == commit
+    later = tracker.write_files(BRANCH, "issue-1/b", {"report.md": b"two"}, "results of #1")
+    assert tracker.file("issue-1/a/report.md", commit) == b"one"
+    assert tracker.file("issue-1/a/report.md", later) == b"one"
+    assert tracker.file("issue-1/b/report.md", later) == b"two"
+    assert tracker.commit_of(BRANCH).id == later
+    assert not tracker.is_reachable(later, ["main"])
+
+
+def test_files_of_a_run_are_replaced_as_a_whole(tracker):
+    tracker.write_files(BRANCH, "issue-1/a", {"one.md": b"1", "two.md": b"2"}, "first")
+    commit = tracker.write_files(BRANCH, "issue-1/a", {"one.md": b"one"}, "corrected")
+    assert tracker.file("issue-1/a/one.md", commit) == b"one"
+    assert tracker.file("issue-1/a/two.md", commit) is None
+
+
+@pytest.mark.parametrize(
+    ("branch", "folder", "files"),
+    [("main", "a", {"x": b""}), ("other", "a", {"x": b""}), (BRANCH, "../a", {"x": b""}), (BRANCH, "a", {})],
+    ids=["default", "other", "elsewhere", "nothing"],
+)
+def test_files_that_belong_elsewhere_are_refused(tracker, branch, folder, files):
+    before = tracker.commit_of("main")
+    with pytest.raises(TrackerError) as told:
+        tracker.write_files(branch, folder, files, "no")
+    assert not isinstance(told.value, Unsure)
+    assert (tracker.commit_of("main"), tracker.commit_of(BRANCH)) == (before, None)
+
+
+def test_the_page_of_the_repository_is_that_of_its_issues(tracker):
+    assert tracker.page_of(7) == f"{tracker.page()}/issues/7"
 
 
 def test_labels_are_made_once(tracker):
