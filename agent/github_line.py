@@ -106,12 +106,16 @@ class Line:
         return answer
 
     def as_app(self, word: str, verb: str, path: str, body: object = None) -> Answer:
-        """A request with an app's own word instead of a token, sent once. Raises TrackerError."""
-        self._secrets.add(word)
+        """A request with an app's own word instead of a token, sent once.
+
+        Raises TrackerError, and never Unsure: a token that nobody got to see changes nothing.
+        """
+        self._secrets = {word}
         self._check_pace(f"{verb} {path}", is_spare=False)
         answer = self._sent(f"Bearer {word}", verb, path, {}, {}, body)
-        self._secrets.discard(word)
-        return self._answered(verb, path, answer, ())
+        if isinstance(answer, Answer) and 200 <= answer.status < 300:
+            return answer
+        raise self.refused(f"{verb} {path}", answer)
 
     def parsed(
         self, request: str, what: Callable[[Any], T], answer: Answer, error: type[TrackerError] = TrackerError

@@ -6,7 +6,7 @@ import pytest
 
 from agent.github_app import App, read_app_key
 from agent.hub.serve import Hub
-from agent.tracker import Revoked, TrackerError
+from agent.tracker import Revoked, TrackerError, Unsure
 from agent.tracker_github import GithubTracker
 from tests.fakes.github_app import LOGIN, FakeApp
 from tests.hub.conftest import NAME, Git
@@ -82,6 +82,13 @@ def test_a_token_that_was_revoked_is_replaced_at_the_next_request(tracker, app, 
         tracker.default_branch()
     assert tracker.default_branch() == "main"
     assert app.asked == 2
+
+
+def test_a_token_that_cannot_be_had_makes_no_post_unsure(hub, tracker, app):
+    app.make = lambda: 1 / 0  # the tracker falls over
+    with pytest.raises(TrackerError, match=r"access_tokens: 500") as told:
+        tracker.post(1, "one")
+    assert not isinstance(told.value, Unsure)
 
 
 def test_another_apps_key_gets_nothing(hub, app, clock):

@@ -25,10 +25,12 @@ class Seen:
     """Every write, and what happens before one of them."""
 
     writes: list[str] = field(default_factory=list)
+    requests: int = 0
     before: list[tuple] = field(default_factory=list)
 
     def around(self, app):
         async def watched(scope, receive, send):
+            self.requests += scope["type"] == "http"
             if scope["type"] == "http" and scope["method"] != "GET":
                 request = f"{scope['method']} {scope['path'].partition('/git/')[2]}"
                 self.writes.append(request)
@@ -175,6 +177,14 @@ def test_one_file_is_sent_once_whatever_its_names(tracker, seen):
         "POST commits",
         "POST refs",
     ]
+
+
+def test_what_it_asks_for(connect, seen):
+    """As docs/github.md says: the default branch, what is there, 4 files, 2 folders, commit and branch."""
+    connect().write_files(BRANCH, "issue-1/aaaa-a1", {"x": b""}, "x")
+    seen.requests = 0
+    connect().write_files(BRANCH, "issue-1/aaaa-a2", {name: name.encode() for name in "abcd"}, "x")
+    assert seen.requests == 1 + 4 + 4 + 4
 
 
 # When something goes wrong.

@@ -676,6 +676,20 @@ def test_what_is_no_repository_is_refused(name):
         GithubTracker("https://api.github.com", "token", name)
 
 
+@pytest.mark.parametrize(
+    ("url", "graphql"),
+    [
+        ("https://api.github.com", "https://api.github.com/graphql"),
+        ("https://git.example/api/v3", "https://git.example/api/graphql"),
+        ("https://api.acme.ghe.com", "https://api.acme.ghe.com/graphql"),
+    ],
+)
+def test_graphql_is_found_beside_the_rest_api(url, graphql):
+    tracker = GithubTracker(url, "token", NAME)
+    assert tracker._github.requester.graphql_url == graphql
+    tracker.close()
+
+
 def test_a_proxy_of_the_environment_never_sees_a_loopback_tracker(connect, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
