@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from agent.errors import TaskError
 from agent.planning import Part, Request, RequestError
 from agent.repository import CONFIG
-from agent.task import Problem, Task, line_of
-from agent.task_form import EXAMPLES
+from agent.task import NO_ANSWERS, Problem, Task, place_of
+from agent.task_answers import SET
 
 FIELDS: Mapping[Part, str] = {
     "recipes": "Recipes",
@@ -39,9 +39,19 @@ def request_of(task: Task) -> Request:
     )
 
 
-def problem_of(error: TaskError, body: str) -> Problem:
-    """Why nothing can be planned from the body of an issue, for its author."""
+def problem_of(error: TaskError, body: str, answers: Mapping[str, str] = NO_ANSWERS) -> Problem:
+    """Why nothing can be planned from the body of an issue and what `/set` answered, for its author."""
     if not isinstance(error, RequestError):
         return Problem(CONFIG, str(error), RECIPE_EXAMPLE)
-    field = FIELDS[error.part]
-    return Problem(field, error.what, error.example or EXAMPLES[field], line_of(body, field, error.item))
+    place = place_of(body, FIELDS[error.part], error.item, answers)
+    return Problem(place.field, error.what, _spelled(place.example, error.example), place.line)
+
+
+def _spelled(example: str, right: str) -> str:
+    """What the planner knows to be right, as the example is spelled: of the form, a block or `/set`."""
+    if not right:
+        return example
+    head, equals, value = example.partition("=")
+    if example.startswith(SET):
+        return f"{head}={''.join(right.split())}"
+    return f'{head}= ["{right}"]' if equals and value.startswith(" [") else right

@@ -1,95 +1,73 @@
 """What an issue asks for, as data: a Task, or the Problems that keep it from being one.
 
-Pure. Reads the fields of the issue form (`task_form.py` finds them). Issue text names recipes, commits and
-values; it never chooses a command. What is not understood is a problem that names its field and line and
-shows an example; nothing is guessed. Whether recipes, parameters and commits exist is `planning.py`'s matter.
+Pure. A body has one of three forms, told apart by what it holds: a fenced block (`task_block.py`) wins; else
+the headings of the issue form (`task_form.py`); else prose (`task_prose.py`). What `/set` answered stands in
+(`task_answers.py`). Issue text names recipes, commits and values; it never chooses a command. What is not
+understood is a problem that names its field and line and shows an example, what prose does not say is a
+question; nothing is guessed. Whether recipes, parameters and commits exist is `planning.py`'s matter.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import assert_never
 
-from bench.metrics import near_miss
-from bench.plan import BASELINE, canonical
+from bench.plan import BASELINE
 
-from agent.config import NAME, PARAMETER
-from agent.task_criteria import OPTIMIZED, criterion_of
-from agent.task_form import BODY_LIMIT, CHANGES_HEADER, EXAMPLES, Form, Problem, Unread, is_hidden, quoted
+from agent import task_block, task_form
+from agent.task_answers import questions, with_answers
+from agent.task_asked import Task
+from agent.task_block import around, written_block
+from agent.task_claims import Claim
+from agent.task_criteria import OPTIMIZED, criterion_of, shaped
+from agent.task_fields import (
+    BODY_LIMIT,
+    EXAMPLES,
+    KEYS,
+    REQUIRED_KEYS,
+    Field,
+    Problem,
+    Reader,
+    Written,
+    is_hidden,
+    line_where,
+)
+from agent.task_form import hidden_in, written_form
+from agent.task_prose import is_silent, written_prose
+from agent.task_values import (
+    PROTECTED,
+    AskedArm,
+    AskedChange,
+    Specified,
+    Stated,
+    Withheld,
+    arm_of,
+    change_of,
+    gpu_hours_of,
+    kind_of,
+    loss_band_of,
+    names_of,
+    replicates_of,
+    revision_of,
+    specified_of,
+    stated_of,
+    unchanged_of,
+    withheld_of,
+    words_of,
+)
 
-__all__ = ["AskedArm", "AskedChange", "Problem", "Problems", "Task", "line_of", "parse_task"]
+__all__ = [
+    "AskedArm", "AskedChange", "Claim", "Problem", "Problems", "Specified", "Stated", "Task", "Withheld",
+    "line_of", "parse_task", "place_of",
+]  # fmt: skip
 
-KINDS = ("infra",)
-MOST_ARMS, MOST_RECIPES, MOST_REPLICATES = 20, 20, 100
-MOST_GPU_HOURS = 10_000
+MOST_ARMS, MOST_RECIPES = 20, 20
 CONTEXT_LIMIT = 20_000
 MOST_PROBLEMS = 19
-
-_NUMBER = r"([0-9]{1,5}(?:\.[0-9]{1,6})?)"
-_BAND = re.compile(rf"(?:\u00b1|\+/?-)?\s*{_NUMBER}\s*%")
-_HOURS = re.compile(rf"{_NUMBER}\s*(?:h|hours?|GPU-?(?:h|hours?))?", re.IGNORECASE)
-# Of what git allows in a name, what is safe to show and to type; a commit id says the same of any other.
-_REVISION = re.compile(r"[\w./+@#=%-]{1,200}")
-_VALUE = re.compile(r"[A-Za-z0-9._/+=@][A-Za-z0-9 ._/:+=@-]{0,199}")
-_PROTECTED = re.compile(r"(?P<path>[\w.+@/-]*[./][\w.+@/-]*):(?P<key>[A-Za-z_][\w.\[\]-]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class AskedArm:
-    """A further arm as it was asked for: a revision (or `baseline`, `optimized`) and parameter texts."""
-
-    name: str
-    revision: str
-    params: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """As `paceline bench --arm` takes it."""
-        return ",".join(
-            [f"{self.name}={self.revision}", *(f"{key}={value}" for key, value in self.params.items())]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AskedChange:
-    """A row of the table of changes; `expected` is the promised effect in the author's words."""
-
-    name: str
-    place: str
-    change: str
-    expected: str
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An issue understood.
-
-    `criteria` are texts like `sft:peak_memory_b<=1.1`, in one spelling; `sft:primary>=1.3` waits for
-    `task_criteria.resolved`. `loss_band` is a share. `protected` are `path:key` that no change may touch,
-    `unchanged` what else must not change, in the author's words.
-    """
-
-    baseline: str
-    optimized: str
-    recipes: tuple[str, ...]
-    arms: tuple[AskedArm, ...] = ()
-    criteria: tuple[str, ...] = ()
-    loss_band: float | None = None
-    gpu_hours: float | None = None
-    replicates: int | None = None
-    changes: tuple[AskedChange, ...] = ()
-    protected: tuple[str, ...] = ()
-    unchanged: tuple[str, ...] = ()
-    context: str = ""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (64 hex digits) of what is asked; context and wording around it do not count."""
-        asked = {key: value for key, value in asdict(self).items() if key != "context"}
-        return hashlib.sha256(canonical(asked).encode()).hexdigest()
+FOR_PEOPLE = ("context", "report", "follow_ups")
+NO_ANSWERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,179 +77,186 @@ class Problems:
     found: tuple[Problem, ...]
 
 
-def parse_task(body: str) -> Task | Problems:
-    """The body of an issue, filled in as the form asks. Never raises.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A field as whoever wrote it knows it, with an example in that spelling; `line` is None where the value
+    is not from the body."""
 
-    Other ways to write a task (a fenced block, prose) would be told apart here, by what the body holds.
-    """
+    field: str
+    example: str
+    line: int | None = None
+
+
+def parse_task(body: str, answers: Mapping[str, str] = NO_ANSWERS) -> Task | Problems:
+    """The body of an issue, and by key what `/set` answered. Never raises."""
     if len(body) > BODY_LIMIT:
         what = f"the body has {len(body)} characters, {BODY_LIMIT} are allowed: shorten this field"
         return Problems((Problem("Context", what, EXAMPLES["Context"]),))
-    form = Form(body)
-    if not form.sections:
-        what = "no heading of the issue form was found: use the form, or write its headings as here"
-        example = "### Kind\n\ninfra\n\n### Baseline commit\n\n656703d"
-        return Problems((Problem("Kind", what, example), *_problems(form.problems).found))
-    form.one("Kind", _kind)
-    baseline, optimized = form.one("Baseline commit", _revision), form.one("Optimized commit", _revision)
-    recipes = _recipes(form)
-    arms = _arms(form)
-    criteria: tuple[str, ...] | None = ()
-    if recipes and arms is not None:
-        judged = [BASELINE, OPTIMIZED, *(arm.name for arm in arms)]
-        criteria = form.each("Success criteria", lambda text: criterion_of(text, recipes, judged))
-    loss_band = form.one("Loss band", _loss_band)
-    gpu_hours = form.one("GPU-hour budget", _gpu_hours)
-    replicates = form.one("Replicates", _replicates)
-    changes = form.rows("Changes", CHANGES_HEADER, _change)
-    _refuse_twice(form, "Changes", [change.name for change in changes])
-    unchanged = form.each("What must not change", _unchanged) or ()
-    if form.problems or baseline is None or optimized is None or not recipes or arms is None:
-        return _problems(form.problems)
+    said = _written(body)
+    if said.form == "prose" and is_silent(said) and not answers:
+        return Problems((_nothing(), *hidden_in(body)))
+    written = with_answers(said, answers)
+    reader = Reader(written.fields)
+    task = _draft(reader)
+    lacking = tuple(key for key in REQUIRED_KEYS if not getattr(task, key) and key not in reader.failed)
+    # A block that cannot be read lacks everything; that is not what its author has to be told.
+    is_broken = written.form == "block" and not said.fields
+    problems = _in_order([*written.problems, *reader.problems])
+    missing = [] if is_broken and problems else _missing(written, lacking)
+    if problems or missing:
+        return Problems((*problems[: MOST_PROBLEMS - len(missing)], *missing))
+    return task
+
+
+def place_of(body: str, label: str, value: str, answers: Mapping[str, str] = NO_ANSWERS) -> Place:
+    """Where this value of a task's field was written, in the Task's spelling; `label` is the form's."""
+    key = KEYS[label]
+    task = parse_task(body, answers)
+    if not isinstance(task, Task):
+        return Place(label, EXAMPLES[label])
+    found = with_answers(_written(body), answers).fields.get(key) or Field(label, EXAMPLES[label])
+    judged = [BASELINE, OPTIMIZED, *(arm.name for arm in task.arms)]
+    several: Mapping[str, Callable[[str], bool]] = {
+        "recipes": lambda text: value in names_of(text),
+        "arms": lambda text: arm_of(text).text == value,
+        "criteria": lambda text: criterion_of(text, task.recipes, judged) == value,
+    }
+    return Place(found.name, found.example, line_where(found, several.get(key, lambda _: True)))
+
+
+def line_of(body: str, label: str, value: str, answers: Mapping[str, str] = NO_ANSWERS) -> int | None:
+    """The line of a body that gives a field this value of its Task, in the Task's spelling; None where it
+    cannot be told, or where an answer gave it."""
+    return place_of(body, label, value, answers).line
+
+
+def _written(body: str) -> Written:
+    """What the body says in the form that it has."""
+    block = written_block(body)
+    if block is None:
+        return written_form(body) or written_prose(body)
+    form = written_form(around(body))
+    return block if form is None else _merged(block, form)
+
+
+def _merged(block: Written, form: Written) -> Written:
+    """A block, and fields of the form that are filled beside it: both may say the same, not two things."""
+    filled = {key: found for key, found in form.fields.items() if found.is_filled}
+    shared = [key for key in filled if key in block.fields and key not in FOR_PEOPLE]
+    one = _draft(Reader({**filled, **block.fields}))
+    other = _draft(Reader({**block.fields, **filled}))
+    contrary = [key for key in shared if _said(one, key) != _said(other, key)]
+    problems = tuple(
+        Problem(
+            filled[key].name,
+            f"does not say what {key} in line {block.fields[key].number} says: keep one of them",
+            filled[key].example,
+            filled[key].number,
+        )
+        for key in contrary
+    )
+    broken = tuple(problem for key in shared for problem in filled[key].problems)
+    return replace(block, fields={**filled, **block.fields}, problems=(*block.problems, *problems, *broken))
+
+
+def _said(task: Task, key: str) -> object:
+    return (task.protected, task.unchanged) if key == "unchanged" else getattr(task, key)
+
+
+def _draft(reader: Reader) -> Task:
+    """What could be read; required fields are empty where they could not."""
+    recipes = _recipes(reader)
+    arms = reader.each("arms", arm_of)
+    _refuse_twice(reader, "arms", [arm.name for arm in arms])
+    _refuse_many(reader, "arms", len(arms), MOST_ARMS)
+    judged = [BASELINE, OPTIMIZED, *(arm.name for arm in arms)]
+    criteria: tuple[str, ...] = ()
+    if not recipes and "recipes" not in reader.failed:
+        reader.each("criteria", shaped)
+    elif recipes and "arms" not in reader.failed:
+        criteria = reader.each("criteria", lambda text: criterion_of(text, recipes, judged))
+    changes = reader.rows("changes", change_of)
+    withheld = reader.rows("withheld", withheld_of)
+    _refuse_twice(reader, "changes", [change.name for change in changes])
+    _refuse_twice(reader, "withheld", [change.name for change in withheld])
+    unchanged = reader.each("unchanged", unchanged_of)
+    protocol = reader.each("protocol", lambda text: specified_of(text, recipes)) if recipes else ()
+    _refuse_twice(reader, "protocol", [one.text.partition(" =")[0] for one in dict.fromkeys(protocol)])
+    held = [(one, one.protected) for one in withheld]
     return Task(
-        baseline=baseline,
-        optimized=optimized,
+        baseline=reader.one("baseline", revision_of) or "",
+        optimized=reader.one("optimized", revision_of) or "",
         recipes=recipes,
         arms=arms,
-        criteria=tuple(dict.fromkeys(criteria or ())),
-        loss_band=loss_band,
-        gpu_hours=gpu_hours,
-        replicates=replicates,
+        criteria=_distinct(criteria),
+        loss_band=reader.one("loss_band", loss_band_of),
+        gpu_hours=reader.one("gpu_hours", gpu_hours_of),
+        replicates=reader.one("replicates", replicates_of),
         changes=changes,
-        protected=tuple(line for line in unchanged if _PROTECTED.fullmatch(line)),
-        unchanged=tuple(line for line in unchanged if not _PROTECTED.fullmatch(line)),
-        context=_context(form),
+        protected=_distinct([*_protected(unchanged), *(path for _, path in held if path)]),
+        unchanged=_distinct(
+            [
+                *(line for line in unchanged if not PROTECTED.fullmatch(line)),
+                *(" ".join(filter(None, (one.place, one.change))) for one, path in held if not path),
+            ]
+        ),
+        context=_context(reader),
+        kind=reader.one("kind", kind_of) or "",
+        stated=tuple(dict.fromkeys(reader.each("stated", stated_of))),
+        withheld=withheld,
+        protocol=tuple(dict.fromkeys(protocol)),
+        report=reader.each("report", words_of),
+        follow_ups=reader.each("follow_ups", words_of),
     )
 
 
-def line_of(body: str, label: str, value: str) -> int | None:
-    """The line of a body that gives a field this value of its Task, in the Task's spelling; None where it
-    cannot be told."""
-    task = parse_task(body)
-    if not isinstance(task, Task):
-        return None
-    judged = [BASELINE, OPTIMIZED, *(arm.name for arm in task.arms)]
-    several: Mapping[str, Callable[[str], bool]] = {
-        "Recipes": lambda text: value in _names(text),
-        "Extra arms": lambda text: _arm(text).text == value,
-        "Success criteria": lambda text: criterion_of(text, task.recipes, judged) == value,
-    }
-    return Form(body).line_where(label, several.get(label, lambda _: True))
+def _protected(unchanged: Sequence[str]) -> list[str]:
+    return [line for line in unchanged if PROTECTED.fullmatch(line)]
 
 
-def _problems(found: Sequence[Problem]) -> Problems:
-    ordered = sorted(found, key=lambda one: one.line or BODY_LIMIT + 1)
-    return Problems(tuple(ordered[:MOST_PROBLEMS]))
+def _distinct(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
 
 
-def _kind(text: str) -> str:
-    if text not in KINDS:
-        raise Unread(f"no kind {quoted(text)}{near_miss(text, KINDS)}")
-    return text
+def _recipes(reader: Reader) -> tuple[str, ...]:
+    """Empty where one could not be read: what is judged on them would be judged on others."""
+    names = _distinct([name for found in reader.each("recipes", names_of) for name in found])
+    _refuse_many(reader, "recipes", len(names), MOST_RECIPES)
+    return () if "recipes" in reader.failed else names
 
 
-def _revision(text: str) -> str:
-    is_name = _REVISION.fullmatch(text) and text[0] not in "-/.@" and text[-1] not in "/."
-    if not is_name or ".." in text or "//" in text or text.endswith(".lock"):
-        raise Unread(f"is no commit: {quoted(text)}; give a commit id, a branch or a tag")
-    return text
-
-
-def _recipes(form: Form) -> tuple[str, ...] | None:
-    lists = form.each("Recipes", _names)
-    names = tuple(dict.fromkeys(name for found in lists or () for name in found))
-    if len(names) > MOST_RECIPES:
-        _refuse(form, "Recipes", f"names {len(names)} recipes, {MOST_RECIPES} are allowed")
-    return names
-
-
-def _names(text: str) -> list[str]:
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    for name in names:
-        _name(name, "recipe")
-    if not names:
-        raise Unread("names no recipe")
-    return names
-
-
-def _name(text: str, noun: str) -> str:
-    if not NAME.fullmatch(text):
-        raise Unread(f"{quoted(text)} is no {noun}'s name: letters, digits and + . _ -, at most 40")
-    return text
-
-
-def _arms(form: Form) -> tuple[AskedArm, ...] | None:
-    arms = form.each("Extra arms", _arm)
-    names = [arm.name for arm in arms or ()]
-    _refuse_twice(form, "Extra arms", names)
-    if len(names) > MOST_ARMS:
-        _refuse(form, "Extra arms", f"names {len(names)} arms, {MOST_ARMS} are allowed")
-    return arms
-
-
-def _arm(text: str) -> AskedArm:
-    head, *pairs = text.split(",")
-    name, equals, revision = head.partition("=")
-    if not equals:
-        raise Unread(f"{quoted(text)} is not NAME = COMMIT, key=value, ...")
-    if _name(name.strip(), "arm") in (BASELINE, OPTIMIZED):
-        raise Unread(f"the arm {name.strip()} has a field of its own")
-    params: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or not PARAMETER.fullmatch(key) or key in params:
-            raise Unread(f"{quoted(pair)} is not one key=value")
-        if not _VALUE.fullmatch(value):
-            raise Unread(f"{key} has the value {quoted(value)}: plain text without a leading dash is taken")
-        params[key] = value
-    return AskedArm(name.strip(), _revision(revision.strip()), params)
-
-
-def _loss_band(text: str) -> float:
-    found = _BAND.fullmatch(text)
-    band = Decimal(found[1]) if found else Decimal(0)
-    if not 0 < band <= 100:
-        raise Unread(f"{quoted(text)} is no band: a share over 0 % and up to 100 %")
-    return float(band / 100)
-
-
-def _gpu_hours(text: str) -> float:
-    found = _HOURS.fullmatch(text)
-    hours = float(found[1]) if found else 0.0
-    if not 0 < hours <= MOST_GPU_HOURS:
-        raise Unread(f"{quoted(text)} is no number of hours over 0 and up to {MOST_GPU_HOURS}")
-    return hours
-
-
-def _replicates(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_REPLICATES:
-        raise Unread(f"{quoted(text)} is no whole number from 1 to {MOST_REPLICATES}")
-    return int(text)
-
-
-def _change(cells: Sequence[str]) -> AskedChange:
-    name, place, change, expected = cells
-    if not change:
-        raise Unread("the change is not said")
-    return AskedChange(_name(name, "change"), place, change, expected)
-
-
-def _unchanged(text: str) -> str:
-    found = _PROTECTED.fullmatch(text)
-    if found and (found["path"].startswith(("/", "-")) or ".." in found["path"].split("/")):
-        raise Unread(f"{quoted(text)}: the path lies inside the repository, as in configs/dpo.yaml:beta")
-    return text
-
-
-def _context(form: Form) -> str:
-    text = "".join(char for char in form.text("Context") if char in "\n\t" or not is_hidden(char))
+def _context(reader: Reader) -> str:
+    text = "".join(char for char in reader.text("context") if char in "\n\t" or not is_hidden(char))
     return text[:CONTEXT_LIMIT]
 
 
-def _refuse_twice(form: Form, label: str, names: Sequence[str]) -> None:
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        _refuse(form, label, f"names {name} twice")
+def _refuse_twice(reader: Reader, key: str, names: Sequence[str]) -> None:
+    for name in _distinct([name for name in names if names.count(name) > 1]):
+        reader.refuse(key, f"names {name} twice")
 
 
-def _refuse(form: Form, label: str, what: str) -> None:
-    form.problems.append(Problem(label, what, EXAMPLES[label], form.sections[label].number))
+def _refuse_many(reader: Reader, key: str, number: int, most: int) -> None:
+    if number > most:
+        reader.refuse(key, f"names {number} {key}, {most} are allowed")
+
+
+def _missing(written: Written, keys: tuple[str, ...]) -> list[Problem]:
+    match written.form:
+        case "form":
+            return [task_form.missing(written, key) for key in keys]
+        case "block":
+            return [task_block.missing(written, key) for key in keys]
+        case "prose":
+            return questions(keys)
+        case _:
+            assert_never(written.form)
+
+
+def _nothing() -> Problem:
+    what = "no heading of the issue form was found: use the form, or write its headings as here"
+    return Problem("Kind", what, "### Kind\n\ninfra\n\n### Baseline commit\n\n656703d")
+
+
+def _in_order(found: Sequence[Problem]) -> list[Problem]:
+    """By line; each once."""
+    return sorted(dict.fromkeys(found), key=lambda one: one.line or BODY_LIMIT + 1)

@@ -14,7 +14,8 @@ from decimal import Decimal
 from bench.metrics import BY_NAME
 from bench.score import CriterionError, parse_criterion
 
-from agent.task_form import Unread, quoted
+from agent.config import NAME
+from agent.task_fields import Unread, quoted
 
 OPTIMIZED = "optimized"
 PRIMARY = "primary"
@@ -41,6 +42,22 @@ def criterion_of(text: str, recipes: Collection[str], arms: Collection[str]) -> 
         raise Unread(str(error).replace(f":{_STAND_IN}", f":{metric}")) from None
     scope = read.recipe if read.arm == OPTIMIZED else f"{read.recipe}/{read.arm}"
     return f"{scope}:{metric}{read.relation}{_written(read.target)}"
+
+
+def shaped(text: str) -> str:
+    """A line that is a criterion by its shape, where no recipe is known to hold it against. Raises Unread."""
+    if scope_of(text) is None:
+        raise Unread(f"{quoted(text)} is no criterion: write sft: +30 % or sft:peak_memory_b<=1.1")
+    return text
+
+
+def scope_of(text: str) -> str | None:
+    """The recipe of a line that is a criterion by its shape, whatever it asks for; None of any other line."""
+    scope, colon, rest = text.partition(":")
+    recipe, _, arm = scope.strip().partition("/")
+    is_shaped = _PERCENT.fullmatch(rest.strip()) or _FACTOR.fullmatch(rest.strip()) or _FULL.fullmatch(text)
+    is_named = NAME.fullmatch(recipe) and (not arm or NAME.fullmatch(arm))
+    return recipe if colon and is_shaped and is_named else None
 
 
 def resolved(criteria: Iterable[str], primaries: Mapping[str, str]) -> tuple[str, ...]:

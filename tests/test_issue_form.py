@@ -5,6 +5,7 @@ creating issue forms"; how a filled form becomes a body was read off issues that
 """
 
 import re
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.task import AskedArm, AskedChange, Task, parse_task
-from agent.task_form import CHANGES_HEADER, EXAMPLES, REQUIRED
+from agent.task import AskedArm, AskedChange, Specified, Stated, Task, Withheld, parse_task
+from agent.task_fields import CHANGES_HEADER, EXAMPLES, REQUIRED, WITHHELD_HEADER
 from tests.agent.test_task import CONTEXTS, NAMES, REVISIONS
 
 ROOT = Path(__file__).parent.parent
@@ -52,12 +53,6 @@ def render_form(text, values):
 
 def values_of(task):
     """What a person would type to ask for this task."""
-    rows = [[change.name, change.place, change.change, change.expected] for change in task.changes]
-    table = [
-        f"| {' | '.join(CHANGES_HEADER)} |",
-        "|---|---|---|---|",
-        *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows),
-    ]
     return {
         "context": task.context,
         "baseline": task.baseline,
@@ -68,9 +63,19 @@ def values_of(task):
         "loss-band": "" if task.loss_band is None else f"{100 * task.loss_band:.10g} %",
         "gpu-hours": "" if task.gpu_hours is None else f"{task.gpu_hours:g}",
         "replicates": "" if task.replicates is None else str(task.replicates),
-        "changes": "\n".join(table),
+        "stated": "\n".join(one.text for one in task.stated),
+        "changes": table_of(CHANGES_HEADER, task.changes),
+        "withheld": table_of(WITHHELD_HEADER, task.withheld),
         "unchanged": "\n".join([*task.protected, *task.unchanged]),
+        "protocol": "\n".join(one.text for one in task.protocol),
+        "report": "\n".join(task.report),
+        "follow-ups": "\n".join(task.follow_ups),
     }
+
+
+def table_of(header, rows):
+    cells = [[cell.replace("|", "\\|") for cell in astuple(row)] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
 
 
 CELLS = st.text("abc |`*_<>@#!-+%.", max_size=20).map(lambda text: " ".join(text.split()))
@@ -86,6 +91,9 @@ ARMS = st.builds(
 )
 CHANGES = st.builds(
     AskedChange, name=NAMES, place=CELLS, change=CELLS.filter(lambda text: text.strip("| ")), expected=CELLS
+)
+WITHHELD = st.builds(
+    Withheld, name=NAMES, place=st.just("a file"), change=st.just("beta"), why=st.sampled_from(["", "a | b"])
 )
 
 
@@ -106,9 +114,25 @@ def tasks(draw):
         gpu_hours=draw(st.sampled_from([None, 0.5, 1.0, 12.25])),
         replicates=draw(st.one_of(st.none(), st.integers(1, 100))),
         changes=tuple(draw(st.lists(CHANGES, max_size=3, unique_by=lambda change: change.name))),
-        protected=tuple(draw(st.lists(st.sampled_from(["a/b.yaml:beta", "x.py:LR"]), max_size=2))),
-        unchanged=tuple(draw(st.lists(st.sampled_from(["the epochs", "### Recipes", "@all"]), max_size=2))),
+        protected=tuple(
+            draw(st.lists(st.sampled_from(["a/b.yaml:beta", "x.py:LR"]), max_size=2, unique=True))
+        ),
+        unchanged=tuple(
+            draw(st.lists(st.sampled_from(["the epochs", "### Recipes", "@all"]), max_size=2, unique=True))
+        ),
         context=draw(CONTEXTS),
+        stated=tuple(
+            draw(
+                st.lists(
+                    st.sampled_from([Stated("no crashes", "outcomes"), Stated("uploads work")]), unique=True
+                )
+            )
+        ),
+        protocol=tuple(
+            Specified("examples", number, name) for name, number in zip(recipes, (200, 0.5), strict=False)
+        ),
+        report=tuple(draw(st.lists(st.sampled_from(["GPU-hours", "@all"]), max_size=2))),
+        follow_ups=tuple(draw(st.lists(st.sampled_from(["FA3", "a - dash"]), max_size=2))),
     )
 
 
@@ -149,6 +173,8 @@ def test_the_placeholders_of_the_form_are_a_task():
         replicates=5,
         protected=("configs/dpo/default.yaml:beta",),
         unchanged=("the number of epochs",),
+        stated=(Stated("no crashes on any recipe", "outcomes"), Stated("ruff check . clean", "lint")),
+        protocol=(Specified("examples", 200), Specified("batch", 4, "sft")),
     )
 
 
@@ -165,9 +191,10 @@ def test_the_label_is_set_by_the_form():
     assert PARSED["labels"] == ["bench"]
 
 
-def test_the_table_of_changes_is_prefilled_with_its_header():
-    [changes] = [field for field in ASKED if field["id"] == "changes"]
-    assert changes["attributes"]["value"].startswith(f"| {' | '.join(CHANGES_HEADER)} |\n")
+@pytest.mark.parametrize(("name", "header"), [("changes", CHANGES_HEADER), ("withheld", WITHHELD_HEADER)])
+def test_a_table_is_prefilled_with_its_header(name, header):
+    [table] = [field for field in ASKED if field["id"] == name]
+    assert table["attributes"]["value"].startswith(f"| {' | '.join(header)} |\n")
 
 
 def test_the_form_of_this_repository_is_the_one_that_init_writes():

@@ -8,7 +8,7 @@ from agent.errors import TaskError
 from agent.planning import plan_for
 from agent.requested import FIELDS, problem_of, request_of
 from agent.task import parse_task
-from agent.task_form import EXAMPLES
+from agent.task_fields import EXAMPLES
 from agent.tracker_source import TrackerSource
 from tests.fakes.tracker import FakeTracker
 
@@ -96,6 +96,48 @@ def test_a_repository_without_recipes_is_told_with_what_its_file_looks_like():
     assert (told.field, told.line) == ("paceline.toml", None)
     assert told.what.startswith("no paceline.toml in acme/target at ")
     assert told.example.startswith("[recipe.sft]")
+
+
+BLOCK = """Please.
+
+```paceline
+kind = "infra"
+baseline = "main"
+optimized = "main"
+recipes = [
+    "sft",
+    "dpo",
+]
+```
+"""
+PROSE = """kind: infra
+baseline: main
+optimized: main
+
+## Success criteria
+
+- no crashes
+- +30% on SFT, +20% on DPO
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "answers", "told"),
+    [
+        (BLOCK.replace("dpo", "dpoo"), {}, ("recipes", 9, 'recipes = ["sft, dpo"]')),
+        (BLOCK.replace('d = "main"', 'd = "no"'), {}, ("optimized", 6, 'optimized = "097beae"')),
+        (BLOCK, {"baseline": "no"}, ("baseline", None, "/set baseline=656703d")),
+        (PROSE.replace("DPO", "KTO"), {}, ("Recipes", 8, "/set recipes=sft,dpo")),
+        (PROSE.replace("e: main", "e: no"), {}, ("Baseline commit", 2, "/set baseline=656703d")),
+        (PROSE, {"recipes": "sft,dpo,x"}, ("recipes", None, "/set recipes=sft,dpo")),
+        (PROSE, {"arms": "p=main,packin=1"}, ("arms", None, "/set arms=packing=optimized,packing=true")),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_told_in_the_words_of_whatever_form_said_it(tracker, body, answers, told):
+    with pytest.raises(TaskError) as error:
+        plan_for(request_of(parse_task(body, answers)), TrackerSource(tracker, ()))
+    problem = problem_of(error.value, body, answers)
+    assert (problem.field, problem.line, problem.example) == told
 
 
 def test_every_part_of_a_request_is_a_field_of_the_form():

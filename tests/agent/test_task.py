@@ -8,8 +8,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent import planning, task_criteria
-from agent.task import MOST_REPLICATES, AskedArm, AskedChange, Problem, Problems, Task, parse_task
-from agent.task_form import BODY_LIMIT, EXAMPLES, REQUIRED
+from agent.task import (
+    AskedArm,
+    AskedChange,
+    Problem,
+    Problems,
+    Specified,
+    Stated,
+    Task,
+    Withheld,
+    parse_task,
+)
+from agent.task_fields import BODY_LIMIT, BY_KEY, EXAMPLES, REQUIRED
+from agent.task_values import MOST_REPLICATES
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,9}", fullmatch=True)
 REVISIONS = st.one_of(
@@ -35,6 +46,8 @@ PIECES = st.sampled_from(
 )
 CONTEXTS = st.lists(PIECES, max_size=4).map("\n\n".join)
 
+FIELDS = {*EXAMPLES, *BY_KEY, "Commits", "paceline block", "protected", "/set"}
+
 WHOLE = Task(
     baseline="656703d",
     optimized="097beae",
@@ -49,8 +62,16 @@ WHOLE = Task(
         AskedChange("B", "trainer.py:321", "packing", ""),
     ),
     protected=("configs/dpo/default.yaml:beta",),
-    unchanged=("the number of epochs",),
+    unchanged=("the number of epochs", "train.py the optimizer"),
     context="Slow.",
+    stated=(Stated("no crashes", "outcomes"), Stated("uploads work")),
+    withheld=(
+        Withheld("H", "configs/dpo/default.yaml:6", "beta: 0.1 \u2192 5.0", "another landscape"),
+        Withheld("I", "train.py", "the optimizer", ""),
+    ),
+    protocol=(Specified("examples", 200), Specified("batch", 4, "sft")),
+    report=("GPU-hours spent",),
+    follow_ups=("FlashAttention 3",),
 )
 FILLED = {
     "Kind": "infra",
@@ -67,6 +88,13 @@ FILLED = {
     '| A | trainer.py:98 | attn="sdpa" \\| "fa2" | +15-20% SFT |\n'
     "| B | trainer.py:321 | packing | |\n| | | | |",
     "What must not change": "```text\nconfigs/dpo/default.yaml:beta\nthe number of epochs\n```",
+    "Further criteria": "```text\nno crashes\nuploads work\n```",
+    "Changes not to apply": "| # | File:Line | Change | Why not |\n|---|---|---|---|\n"
+    "| H | configs/dpo/default.yaml:6 | beta: 0.1 \u2192 5.0 | another landscape |\n"
+    "| I | train.py | the optimizer | |",
+    "Testing protocol": "```text\nexamples = 200\nsft: batch = 4\n```",
+    "Report back": "- GPU-hours spent",
+    "Follow-ups": "FlashAttention 3",
 }
 
 
@@ -114,6 +142,11 @@ def test_fields_that_were_left_empty_are_not_asked_for():
             "gpu_hour_budget",
             "replicates",
             "changes",
+            "further_criteria",
+            "changes_not_to_apply",
+            "testing_protocol",
+            "report_back",
+            "follow_ups",
         ],
         "_No response_",
     )
@@ -410,7 +443,7 @@ def test_what_is_no_table_of_changes_is_a_problem(text, what):
 
 def test_values_by_path_and_key_are_protected_and_other_lines_are_kept_in_words():
     text = "- configs/dpo.yaml:beta\n`train.py:LR`\ntrainer.py:98\nepochs: 1\nhttps://x.y:z\nnote:this"
-    task = task_of(what_must_not_change=text)
+    task = task_of(what_must_not_change=text, changes_not_to_apply=None)
     assert task.protected == ("configs/dpo.yaml:beta", "train.py:LR")
     assert task.unchanged == ("trainer.py:98", "epochs: 1", "https://x.y:z", "note:this")
 
@@ -458,13 +491,20 @@ def test_what_stands_before_the_first_heading_is_not_read():
 )
 def test_what_the_context_opens_and_never_ends_is_said_with_its_line(opened, what):
     body = body_of(
-        context=f"Slow.\n\n{opened}", extra_arms=None, success_criteria=None, what_must_not_change=None
+        context=f"Slow.\n\n{opened}",
+        extra_arms=None,
+        success_criteria=None,
+        what_must_not_change=None,
+        further_criteria=None,
+        testing_protocol=None,
+        report_back=None,
+        follow_ups=None,
     )
     [problem] = problems_of(body)
     begin = line_of(body, opened.partition("\n")[0])
     assert (problem.field, problem.line) == ("Baseline commit", line_of(body, "### Baseline commit"))
     assert problem.what == (
-        f"this heading and 6 more are hidden by the {what} that begins in line {begin}: end that before it"
+        f"this heading and 7 more are hidden by the {what} that begins in line {begin}: end that before it"
     )
 
 
@@ -480,10 +520,8 @@ def test_fenced_text_that_ends_its_fence_cannot_bring_in_a_field():
     assert "Recipes" in {problem.field for problem in found}
 
 
-def test_an_issue_in_prose_is_asked_for_the_form():
-    [problem] = problems_of(
-        "kind: infra\n\n## Scope\n\n| # | Change |\n|---|---|\n\n## Report back\n\nPost it."
-    )
+def test_an_issue_that_says_nothing_of_ours_is_asked_for_the_form():
+    [problem] = problems_of("make it faster\n\n## Report back\n\nPost it.")
     assert "use the form" in problem.what
 
 
@@ -542,7 +580,7 @@ def checked(found):
         return
     assert 0 < len(found.found) <= 20
     for problem in found.found:
-        assert problem.field in EXAMPLES
+        assert problem.field in FIELDS
         assert problem.what and problem.example
         problem.what.encode()
 
@@ -582,7 +620,13 @@ def test_any_text_in_one_field_reaches_no_other(label, text):
     found = parse_task(body_of(**changed))
     checked(found)
     if isinstance(found, Task) and label != "Recipes":
-        own = {"What must not change": ("protected", "unchanged"), "Success criteria": ("criteria",)}
+        held = ("protected", "unchanged")
+        own = {
+            "What must not change": held, "Changes not to apply": ("withheld", *held),
+            "Success criteria": ("criteria",), "Further criteria": ("stated",),
+            "Testing protocol": ("protocol",),
+            "Report back": ("report",), "Follow-ups": ("follow_ups",),
+        }  # fmt: skip
         names = {
             "Kind": (), "Context": ("context",), "Baseline commit": ("baseline",),
             "Optimized commit": ("optimized",), "Extra arms": ("arms",), "Loss band": ("loss_band",),
