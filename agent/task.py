@@ -93,7 +93,7 @@ def parse_task(body: str, answers: Mapping[str, str] = NO_ANSWERS) -> Task | Pro
         what = f"the body has {len(body)} characters, {BODY_LIMIT} are allowed: shorten this field"
         return Problems((Problem("Context", what, EXAMPLES["Context"]),))
     said = _written(body)
-    if said.form == "prose" and is_silent(said) and not answers:
+    if said.form == "prose" and is_silent(said) and not any(answers.values()):
         return Problems((_nothing(), *hidden_in(body)))
     written = with_answers(said, answers)
     reader = Reader(written.fields)

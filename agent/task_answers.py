@@ -44,13 +44,15 @@ def set_line(*keys: str) -> str:
 
 
 def with_answers(written: Written, answers: Mapping[str, str]) -> Written:
-    """The answers' fields over those of the body."""
+    """The answers' fields over those of the body; an empty one leaves it to the body."""
     strange = [key for key in answers if key not in ANSWER_EXAMPLES]
     problems = [
         Problem(SET, f"no key {quoted(key)}{near_miss(key, ANSWER_KEYS)}", set_line("baseline", "optimized"))
         for key in strange
     ]
-    said = {key: _field(key, value) for key, value in answers.items() if key in ANSWER_EXAMPLES}
+    said = {
+        key: _field(key, value) for key, value in answers.items() if key in ANSWER_EXAMPLES and value.strip()
+    }
     return replace(written, fields={**written.fields, **said}, problems=(*written.problems, *problems))
 
 

@@ -48,9 +48,7 @@ BENCH_DECIDES = (
 AGENT_DECIDES = (
     "planning",
     "config",
-    "task",
-    "task_form",
-    "task_criteria",
+    *(path.stem for path in sorted((ROOT / "agent").glob("task*.py"))),
     "marker",
     "reading",
     "action",

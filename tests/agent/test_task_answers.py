@@ -94,9 +94,14 @@ def test_a_wrong_answer_is_a_problem_by_its_key(text, key):
     assert (problem.field, problem.line, problem.example) == (key, None, set_line(key))
 
 
+@pytest.mark.parametrize(("key", "value"), [("recipes", ","), ("arms", " ; "), ("criteria", ",,")])
+def test_an_answer_that_says_nothing_is_a_problem(key, value):
+    assert problems_of(body(LEAST), {key: value})[0].what == "is set to nothing"
+
+
 @pytest.mark.parametrize("key", ANSWER_KEYS)
-def test_an_answer_that_says_nothing_is_a_problem(key):
-    assert problems_of(body(LEAST), {key: " "})[0].what == "is set to nothing"
+def test_an_empty_answer_leaves_it_to_the_body(key):
+    assert parse_task(body(LEAST), {key: ""}) == parse_task(body(LEAST))
 
 
 def test_a_key_that_nobody_knows_is_a_problem_with_a_near_miss():
