@@ -36,7 +36,7 @@ from agent.errors import TaskError
 from agent.repository import CONFIG
 from agent.rows import check_rows
 from agent.sweeps import check_number, sweeps_of, swept_arms
-from agent.task_criteria import resolved
+from agent.task.criteria import resolved
 
 OPTIMIZED = "optimized"
 MOST_REPLICATES = 100

@@ -12,7 +12,7 @@ from agent.errors import TaskError
 from agent.planning import Part, Request, RequestError
 from agent.repository import CONFIG
 from agent.task import NO_ANSWERS, Problem, Task, place_of
-from agent.task_answers import SET
+from agent.task.answers import SET
 
 FIELDS: Mapping[Part, str] = {
     "recipes": "Recipes",

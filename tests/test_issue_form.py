@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.task import AskedArm, AskedChange, Specified, Stated, Task, Withheld, parse_task
-from agent.task_fields import CHANGES_HEADER, EXAMPLES, REQUIRED, WITHHELD_HEADER
+from agent.task.fields import CHANGES_HEADER, EXAMPLES, REQUIRED, WITHHELD_HEADER
 from tests.agent.test_task import CONTEXTS, NAMES, REVISIONS
 
 ROOT = Path(__file__).parent.parent

@@ -48,7 +48,7 @@ BENCH_DECIDES = (
 AGENT_DECIDES = (
     "planning",
     "config",
-    *(path.stem for path in sorted((ROOT / "agent").glob("task*.py"))),
+    *(f"task/{path.stem}" for path in sorted((ROOT / "agent" / "task").glob("*.py"))),
     "marker",
     "reading",
     "action",

@@ -8,7 +8,7 @@ from agent.errors import TaskError
 from agent.planning import plan_for
 from agent.requested import FIELDS, problem_of, request_of
 from agent.task import parse_task
-from agent.task_fields import EXAMPLES
+from agent.task.fields import EXAMPLES
 from agent.tracker_source import TrackerSource
 from tests.fakes.tracker import FakeTracker
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent import planning, task_criteria
+from agent import planning
 from agent.task import (
     AskedArm,
     AskedChange,
@@ -19,8 +19,9 @@ from agent.task import (
     Withheld,
     parse_task,
 )
-from agent.task_fields import BODY_LIMIT, BY_KEY, EXAMPLES, REQUIRED
-from agent.task_values import MOST_REPLICATES
+from agent.task import criteria as task_criteria
+from agent.task.fields import BODY_LIMIT, BY_KEY, EXAMPLES, REQUIRED
+from agent.task.values import MOST_REPLICATES
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,9}", fullmatch=True)
 REVISIONS = st.one_of(

@@ -3,8 +3,8 @@
 import pytest
 
 from agent.task import Problem, Problems, Task, line_of, parse_task
-from agent.task_answers import ANSWER_EXAMPLES, ANSWER_KEYS, set_line
-from agent.task_fields import BY_KEY, KEYS
+from agent.task.answers import ANSWER_EXAMPLES, ANSWER_KEYS, set_line
+from agent.task.fields import BY_KEY, KEYS
 from tests.agent.test_task import body_of
 from tests.agent.test_task_block import LEAST, body
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.task_claims import Claim, claims_of
-from agent.task_values import AskedChange
+from agent.task.claims import Claim, claims_of
+from agent.task.values import AskedChange
 
 RECIPES = ("sft", "dpo")
 MEMORY, UTIL = "peak_memory_b", "gpu_util_mean_pct"

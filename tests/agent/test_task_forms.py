@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.task import Problems, Task, parse_task
-from agent.task_answers import ANSWER_KEYS
-from agent.task_fields import BLANKS, BODY_LIMIT
-from agent.task_markdown import markdown_of
+from agent.task.answers import ANSWER_KEYS
+from agent.task.fields import BLANKS, BODY_LIMIT
+from agent.task.markdown import markdown_of
 from tests.agent.test_task import CONTEXTS, FILLED, PIECES, WHOLE, body_of, checked
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "issue.md").read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
 """The fields of a task: keys, headings, examples; what a body says in each, and how their values are read.
 
-Each of the three forms (`task_form.py`, `task_block.py`, `task_prose.py`) gives a `Written`: by key of a
+Each of the three forms (`form.py`, `block.py`, `prose.py`) gives a `Written`: by key of a
 field its lines or rows as text, with their lines in the body. `Reader` reads values from them and keeps what
 could not be read, with name and example as the field's author knows them. What a value means is
-`task_values.py`'s. Pure.
+`values.py`'s. Pure.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from functools import lru_cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from agent.task_fields import Line, Row, spaced
+from agent.task.fields import Line, Row, spaced
 
 _BULLET = re.compile(r"\s*(?:[-*+]|[0-9]{1,9}[.)])\s+(\S.*)")
 

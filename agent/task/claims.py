@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.task_criteria import PRIMARY
-from agent.task_fields import quoted
-from agent.task_phrases import Effect, Relation, amounts_in, effect_of, has_bare_number, lexical
-from agent.task_values import AskedChange
+from agent.task.criteria import PRIMARY
+from agent.task.fields import quoted
+from agent.task.phrases import Effect, Relation, amounts_in, effect_of, has_bare_number, lexical
+from agent.task.values import AskedChange
 
 NOTHING = {"", "-", "\u2013", "\u2014", "none", "n/a", "na", "?", "tbd"}
 MOST_PHRASES = 8

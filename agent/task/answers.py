@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bench.metrics import near_miss
 
-from agent.task_fields import REQUIRED_KEYS, Field, Line, Problem, Written, quoted, spaced
+from agent.task.fields import REQUIRED_KEYS, Field, Line, Problem, Written, quoted, spaced
 
 ANSWER_EXAMPLES: Mapping[str, str] = {
     "kind": "infra",

@@ -1,7 +1,7 @@
 """An issue in prose: what its headings, lists and lines say, in the spelling of the form. Pure.
 
 Only what CommonMark shows as the author's own text is read: no quotation, no code, no HTML. What is read:
-lines `kind: infra`; tables of changes (`task_tables.py`); sections with the headings named below. What is
+lines `kind: infra`; tables of changes (`tables.py`); sections with the headings named below. What is
 nobody's is left alone; what looks like a value and is none is handed on as it is, so that the field's own
 reader refuses it with its line. Nothing is filled in.
 """
@@ -13,10 +13,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from agent.task_answers import ANSWER_EXAMPLES, set_line
-from agent.task_criteria import scope_of
-from agent.task_demands import Demand, demands_of
-from agent.task_fields import (
+from agent.task.answers import ANSWER_EXAMPLES, set_line
+from agent.task.criteria import scope_of
+from agent.task.demands import Demand, demands_of
+from agent.task.fields import (
     BY_KEY,
     EXAMPLES,
     KEYS,
@@ -31,9 +31,9 @@ from agent.task_fields import (
     quoted,
     spaced,
 )
-from agent.task_markdown import Chapter, Text, chapters_of
-from agent.task_protocol import protocol_of
-from agent.task_tables import tables_of
+from agent.task.markdown import Chapter, Text, chapters_of
+from agent.task.protocol import protocol_of
+from agent.task.tables import tables_of
 
 CRITERIA = ("success criteria", "acceptance criteria")
 CONTEXT = ("context", "background", "motivation")

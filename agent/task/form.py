@@ -1,7 +1,7 @@
 """The issue form as GitHub renders it: its headings, and what stands under each, with the line in the body.
 
 Owns how Markdown hides or shows the headings of `.github/ISSUE_TEMPLATE/infra.yml`; which there are is
-`task_fields.py`'s. A heading counts where a reader of the rendered issue sees one: not in a code fence, an
+`fields.py`'s. A heading counts where a reader of the rendered issue sees one: not in a code fence, an
 HTML comment, a quotation or a list. A known heading that stands twice, is hidden or is misspelt is a problem;
 what stands under an unknown heading is nobody's value. Pure.
 """
@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from agent.task_fields import (
+from agent.task.fields import (
     BY_KEY,
     EXAMPLES,
     HEADERS,
@@ -31,7 +31,7 @@ from agent.task_fields import (
     quoted,
     spaced,
 )
-from agent.task_markdown import cells_of, markdown_of
+from agent.task.markdown import cells_of, markdown_of
 
 NO_RESPONSE = "_No response_"
 MOST_STRANGE_HEADINGS = 50

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.task_fields import CHANGES_HEADER, EXAMPLES, WITHHELD_HEADER, Line, Problem, Row, quoted
-from agent.task_markdown import Chapter, Table
+from agent.task.fields import CHANGES_HEADER, EXAMPLES, WITHHELD_HEADER, Line, Problem, Row, quoted
+from agent.task.markdown import Chapter, Table
 
 _PLACES = ("file:line", "file", "files", "place", "where", "path")
 _WINS = ("expected win", "expected", "win", "expected effect", "claim", "promise")

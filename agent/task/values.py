@@ -16,8 +16,8 @@ from bench.metrics import near_miss
 from bench.plan import BASELINE
 
 from agent.config import NAME, PARAMETER
-from agent.task_criteria import OPTIMIZED
-from agent.task_fields import Unread, quoted
+from agent.task.criteria import OPTIMIZED
+from agent.task.fields import Unread, quoted
 
 KINDS = ("infra",)
 PROTOCOL = ("examples", "epochs", "gpus", "batch")

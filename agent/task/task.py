@@ -1,8 +1,8 @@
 """What an issue asks for, as data: a Task, or the Problems that keep it from being one.
 
-Pure. A body has one of three forms, told apart by what it holds: a fenced block (`task_block.py`) wins; else
-the headings of the issue form (`task_form.py`); else prose (`task_prose.py`). What `/set` answered stands in
-(`task_answers.py`). Issue text names recipes, commits and values; it never chooses a command. What is not
+Pure. A body has one of three forms, told apart by what it holds: a fenced block (`block.py`) wins; else
+the headings of the issue form (`form.py`); else prose (`prose.py`). What `/set` answered stands in
+(`answers.py`). Issue text names recipes, commits and values; it never chooses a command. What is not
 understood is a problem that names its field and line and shows an example, what prose does not say is a
 question; nothing is guessed. Whether recipes, parameters and commits exist is `planning.py`'s matter.
 """
@@ -16,13 +16,13 @@ from typing import assert_never
 
 from bench.plan import BASELINE
 
-from agent import task_block, task_form
-from agent.task_answers import questions, with_answers
-from agent.task_asked import Task
-from agent.task_block import around, written_block
-from agent.task_claims import Claim
-from agent.task_criteria import OPTIMIZED, criterion_of, shaped
-from agent.task_fields import (
+from agent.task.answers import questions, with_answers
+from agent.task.asked import Task
+from agent.task.block import around, written_block
+from agent.task.block import missing as missing_in_block
+from agent.task.claims import Claim
+from agent.task.criteria import OPTIMIZED, criterion_of, shaped
+from agent.task.fields import (
     BODY_LIMIT,
     EXAMPLES,
     KEYS,
@@ -34,9 +34,10 @@ from agent.task_fields import (
     is_hidden,
     line_where,
 )
-from agent.task_form import hidden_in, written_form
-from agent.task_prose import is_silent, written_prose
-from agent.task_values import (
+from agent.task.form import hidden_in, written_form
+from agent.task.form import missing as missing_in_form
+from agent.task.prose import is_silent, written_prose
+from agent.task.values import (
     PROTECTED,
     AskedArm,
     AskedChange,
@@ -243,9 +244,9 @@ def _refuse_many(reader: Reader, key: str, number: int, most: int) -> None:
 def _missing(written: Written, keys: tuple[str, ...]) -> list[Problem]:
     match written.form:
         case "form":
-            return [task_form.missing(written, key) for key in keys]
+            return [missing_in_form(written, key) for key in keys]
         case "block":
-            return [task_block.missing(written, key) for key in keys]
+            return [missing_in_block(written, key) for key in keys]
         case "prose":
             return questions(keys)
         case _:

@@ -15,7 +15,7 @@ from typing import Literal
 from bench.metrics import BY_NAME
 from bench.score import GOOD
 
-from agent.task_criteria import PRIMARY
+from agent.task.criteria import PRIMARY
 
 Relation = Literal[">=", "<="]
 

@@ -15,7 +15,7 @@ from bench.metrics import BY_NAME
 from bench.score import CriterionError, parse_criterion
 
 from agent.config import NAME
-from agent.task_fields import Unread, quoted
+from agent.task.fields import Unread, quoted
 
 OPTIMIZED = "optimized"
 PRIMARY = "primary"

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from bench.plan import canonical
 
-from agent.task_claims import Claim, claims_of
-from agent.task_values import AskedArm, AskedChange, Specified, Stated, Withheld
+from agent.task.claims import Claim, claims_of
+from agent.task.values import AskedArm, AskedChange, Specified, Stated, Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Task:
     """An issue understood.
 
     `criteria` are texts like `sft:peak_memory_b<=1.1`, in one spelling; `sft:primary>=1.3` waits for
-    `task_criteria.resolved`; `stated` are criteria that no benchmark decides. `loss_band` is a share.
+    `criteria.resolved`; `stated` are criteria that no benchmark decides. `loss_band` is a share.
     `withheld` are changes that must not be applied; `protected` are `path:key` that no change may touch,
     `unchanged` what else must not change, in the author's words: withheld changes are in one or the other.
     `protocol` is what is said of the runs: shown beside what was done, never applied. `report` and

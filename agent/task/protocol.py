@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from agent.task_fields import Line
-from agent.task_markdown import Text
+from agent.task.fields import Line
+from agent.task.markdown import Text
 
 _COUNT = r"(?<![\w.,+-])([0-9]{1,9}(?:\.[0-9]{1,6})?)"
 _SAID = (

@@ -1,4 +1,4 @@
-"""A fenced block with the info string `paceline`: TOML whose keys are those of `task_fields.py`.
+"""A fenced block with the info string `paceline`: TOML whose keys are those of `fields.py`.
 
 A list holds what the form takes one a line, in the same spelling; `[[changes]]` and `[[withheld]]` are tables
 with a key a column. `protected` are values `path:key`, `unchanged` is what else must not change. An unknown
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from bench.metrics import near_miss
 
-from agent.task_fields import (
+from agent.task.fields import (
     BY_KEY,
     LINES_LIMIT,
     Blank,
@@ -30,8 +30,8 @@ from agent.task_fields import (
     quoted,
     spaced,
 )
-from agent.task_markdown import markdown_of
-from agent.task_values import protected_of
+from agent.task.markdown import markdown_of
+from agent.task.values import protected_of
 
 INFO = "paceline"
 NAME = "paceline block"

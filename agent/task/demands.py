@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.config import NAME
-from agent.task_criteria import PRIMARY, scope_of
-from agent.task_fields import LINE_LIMIT, Line
-from agent.task_markdown import Text
-from agent.task_phrases import Effect, amounts_in, effect_of, has_bare_number, lexical
+from agent.task.criteria import PRIMARY, scope_of
+from agent.task.fields import LINE_LIMIT, Line
+from agent.task.markdown import Text
+from agent.task.phrases import Effect, amounts_in, effect_of, has_bare_number, lexical
 
 Kind = Literal["criterion", "stated", "loss band"]
 
