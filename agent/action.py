@@ -131,6 +131,21 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """Review the commits of the job and post what the reviewer says, before the verdict."""
+
+    state: State
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Post the closing note behind the verdict: what was asked, what was seen, what is left to do."""
+
+    verdict: Said
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Post the verdict of the results that are on the issue, from the runs of the job they were read from."""
 
@@ -200,6 +215,10 @@ def told(action: Action) -> str:  # noqa: PLR0912 - one case for each action
             return f"tell job {intent.job} that it has measured enough"
         case Results(_, intent):
             return f"judge the runs of {intent.job} and post the results"
+        case Review(_, job):
+            return f"review the commits of {job}"
+        case Close(verdict):
+            return f"post the closing note of verdict v{verdict.marker.version}"
         case Verdict(_, job):
             return f"post the verdict of {job}"
         case Fold(_, comments):
@@ -234,7 +253,9 @@ Action = (
     | Refresh
     | Enough
     | Results
+    | Review
     | Verdict
+    | Close
     | Fold
     | Fail
 )

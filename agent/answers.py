@@ -16,11 +16,11 @@ from agent.ledger import Setting
 from agent.report import escaped, in_code
 from agent.situation import ATTEMPTS, UNDER_WAY, Situation
 from agent.spoken import Spoken
+from agent.task import ANSWER_KEYS
 
-SETTABLE = ("baseline", "optimized", "recipes", "replicates", "gpu_hours", "loss_band")
 ABOUT: Mapping[str, str] = {
     "approve": "`/approve HASH`: the plan with this hash may spend its budget (write permission)",
-    "set": f"`/set KEY=VALUE ...`: answers a question or changes the task; keys: {', '.join(SETTABLE)}",
+    "set": f"`/set KEY=VALUE ...`: answers a question or changes the task; keys: {', '.join(ANSWER_KEYS)}",
     "cancel": "`/cancel`: ends what is under way and frees the slot",
     "retry": f"`/retry`: tries a task that was stopped again, up to {ATTEMPTS} attempts",
     "status": "`/status`: how the task stands",
@@ -109,10 +109,12 @@ def _approve(now: Situation, spoken: Spoken, command: Command) -> _Part:
 
 
 def _set(spoken: Spoken, command: Command) -> _Part:
-    unknown = [key for key in command.values if key not in SETTABLE]
+    unknown = [key for key in command.values if key not in ANSWER_KEYS]
     if unknown:
         named = ", ".join(f"`{in_code(key)}`" for key in unknown)
-        return _Part((f"nothing was set: there is no {named}; keys: {', '.join(SETTABLE)}",), is_done=False)
+        return _Part(
+            (f"nothing was set: there is no {named}; keys: {', '.join(ANSWER_KEYS)}",), is_done=False
+        )
     who = spoken.comment.author
     settings = tuple(Setting(key, value, who.login, who.id) for key, value in command.values.items())
     lines = (

@@ -30,8 +30,9 @@ TITLES = {
     "done": "Status: this plan has its verdict",
 }
 TO_GO_ON = {
-    "blocked": "Edit the issue's text to answer; it is read again then.",
-    "stopped": "To have it measured after all, edit the issue's text; it has to be open, with its label.",
+    "blocked": "Answer by `/set` in a comment, or edit the issue's text; it is read again then.",
+    "stopped": "To have it measured after all, comment `/retry` or edit the text; the issue has to be open,"
+    " with its label.",
 }
 LIVE_AT_FIRST = {"approved": "in line", "intent": "starting", "running": "measuring"}
 MINUTES_UNKNOWN = "not known before the first runs have ended"

@@ -15,6 +15,7 @@ from pods.job import Absent, Finished, Lost, Prepared, Running, Unreachable
 from agent.action import (
     Action,
     Bury,
+    Close,
     Enough,
     Fail,
     Fold,
@@ -26,6 +27,7 @@ from agent.action import (
     Refresh,
     Rest,
     Results,
+    Review,
     Stop,
     Verdict,
 )
@@ -159,6 +161,13 @@ def _superseded(now: Situation) -> Action | None:
     return Fold(now.verdict, now.ledger.superseded)
 
 
+def _unclosed(now: Situation) -> Action | None:
+    """A verdict without its closing note."""
+    if now.verdict is None or now.ledger.is_closed(now.verdict):
+        return None
+    return Close(now.verdict)
+
+
 def _judged(now: Situation) -> Action | None:
     return Rest("the task has its verdict") if now.has_verdict else None
 
@@ -196,7 +205,8 @@ def _unjudged(now: Situation) -> Action | None:
         return None
     name = now.ledger.job_of(now.unjudged)
     if isinstance(now.measured, Finished):
-        return Verdict(state, name)
+        reviewed = now.ledger.review_for(state.plan)
+        return Verdict(state, name) if reviewed else Review(state, name)
     if isinstance(now.measured, Absent) and state.intent is not None and state.intent.job == name:
         return closed(state, "the runs that its results were read from are gone")
     return None
@@ -287,6 +297,7 @@ ROWS: tuple[Row, ...] = (
     ("somebody commands", _spoken),
     ("nobody wants it any more", _unwanted),
     ("a marker of ours does not hold", _broken),
+    ("its verdict has no closing note", _unclosed),
     ("its verdict supersedes what was said before", _superseded),
     ("the text is new", _edited),
     ("it has its verdict", _judged),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.bench_command import workplace_at
+from agent.branch import BRANCH
 from agent.fleet import fleet_here, fleet_of
 from agent.gather import Desk
 from agent.key import key_path, load_keys
@@ -22,7 +23,12 @@ def open_desk(operator: Operator) -> Iterator[Desk]:
     """Raises TaskError (key, inventory), TrackerError (account)."""
     keys = load_keys(operator.key or key_path())
     yard = yard_of(operator)
-    tracker = GithubTracker(base_url=operator.url, token=operator.token, repository=operator.repository)
+    tracker = GithubTracker(
+        base_url=operator.url,
+        token=operator.token,
+        repository=operator.repository,
+        results_branch=operator.results_branch or BRANCH,
+    )
     try:
         yield Desk(
             tracker=tracker,

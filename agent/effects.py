@@ -20,6 +20,7 @@ Effect = Literal[
     "post progress running",
     "post progress",
     "post results",
+    "post reviewer-verdict",
     "post verdict",
     "post failure",
     "post note",
@@ -32,6 +33,8 @@ Effect = Literal[
     "launch",
     "enough",
     "fetch",
+    "write folder",
+    "write branch",
     "cancel",
 ]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)

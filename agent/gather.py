@@ -74,7 +74,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
         ours = ((job, issue_of(desk, job)) for job in desk.yard.living())
         return replace(found, jobs=tuple(job for job, of in ours if of and of[0] == number))
     # Each read may make the next one needless: a plan costs many requests, the slot none.
-    asked = parse_task(issue.body)
+    asked = parse_task(issue.body, found.answers)
     is_folded = found.verdict is not None and found.verdict.comment.id in desk.folded
     found = replace(found, asked=asked, gpu_hours=budget_of(asked, desk.operator), is_folded=is_folded)
     desk.line.note(number, ledger)
@@ -185,7 +185,7 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
         planned = plan_for(request_of(found.asked), TrackerSource(desk.tracker, desk.operator.branches))
     except TaskError as error:
         body = found.issue.body if isinstance(found.issue, Issue) else ""
-        return replace(found, planned=Refused(problem_of(error, body)))
+        return replace(found, planned=Refused(problem_of(error, body, found.answers)))
     desk.yard.needs[planned.plan.hash] = need_of(planned.plan)
     return replace(found, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
 

@@ -54,7 +54,9 @@ def facts(data: Any) -> Facts:
 
 
 def user(data: Any) -> User:
-    return User(_text(data["login"]), _id(data["id"])) if data is not None else GHOST
+    if data is None:
+        return GHOST
+    return User(_text(data["login"]), _id(data["id"]), data.get("type") == "Bot")
 
 
 def issue(data: Any) -> Issue:

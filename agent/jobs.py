@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bench.plan import Plan
+from bench.worker.source import Mirror, SourceError
 from pods import job
 from pods.shell import PodError
 
@@ -16,11 +18,13 @@ from agent.action import Enough, Free, Intend, Launch, Progress
 from agent.bench_command import stored
 from agent.dispatch import hard_limit_s
 from agent.effects import effect
+from agent.errors import TaskError
 from agent.gather import Desk, next_attempt, next_job
 from agent.launching import Begun, Lacking, NotTaken, begin
 from agent.ledger import Intent, State
 from agent.look import Look
 from agent.result import Result
+from agent.review.review import Review, review
 
 SLACK_S = 300.0
 """A lease has ended when it is this long past its hard end, seen or not."""
@@ -120,3 +124,20 @@ def end_of_log(look: Look, plan: str) -> str:
     except PodError:
         return ""
     return done.out.decode(errors="replace").strip() if done.status == 0 else ""
+
+
+def reviewed(look: Look, plan: Plan) -> Review | str:
+    """The review of what lies between the plan's baseline and its optimized commit, in this machine's mirror;
+    or why there is none."""
+    baseline, optimized = plan.arms[0].commit, plan.arms[1].commit
+    if baseline == optimized:
+        return "both arms are one commit: there is nothing to review"
+    task = look.task
+    mirror = Mirror(look.desk.yard.here, look.desk.tracker.clone_url())
+    try:
+        for commit in (baseline, optimized):
+            mirror.fetch(commit)
+        changes, protected = (task.changes, task.protected) if task else ((), ())
+        return review(mirror.path, baseline, optimized, changes, protected)
+    except (SourceError, TaskError) as error:
+        return f"the commits could not be reviewed here: {error}"

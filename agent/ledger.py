@@ -131,6 +131,14 @@ class Ledger:
     def verdict_for(self, plan: str) -> Said | None:
         return self._of_plan("verdict", plan)
 
+    def review_for(self, plan: str) -> Said | None:
+        return self._of_plan("reviewer-verdict", plan)
+
+    def is_closed(self, verdict: Said) -> bool:
+        """Whether the closing note of a verdict stands."""
+        notes = (said.marker.payload for said in self.all_of("note"))
+        return any(note.get("closes") == verdict.marker.version for note in notes)
+
     def results_for(self, plan: str) -> Said | None:
         return self._of_plan("results", plan)
 

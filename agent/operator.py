@@ -56,9 +56,15 @@ class _Trust(_Table):
     second_person: bool = False
 
 
+class _Results(_Table):
+    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = None
+    folder: str | None = None
+
+
 class _File(_Table):
     tracker: _Tracker
     agent: _Agent = _Agent()
+    results: _Results = _Results()
     trust: _Trust = _Trust()
 
 
@@ -67,7 +73,8 @@ class Operator:
     """`pods` is the inventory, None for this machine alone. `branches` that commits must be reachable from
     (empty: the default branch and all tags); `roles` and `ids` (numeric, of accounts) whose tasks the
     standing budget covers, up to `gpu_hours` a task, or `gpu_hours_of` that account; `second_person`: nobody
-    approves their own request."""
+    approves their own request. `results_branch` and `results_folder`: where raw runs and charts are
+    written before results are posted."""
 
     repository: str
     url: str
@@ -84,6 +91,8 @@ class Operator:
     ids: tuple[int, ...] = ()
     gpu_hours_of: Mapping[int, float] = field(default_factory=dict)
     second_person: bool = False
+    results_branch: str | None = None
+    results_folder: Path | None = None
 
     def budget_of(self, user: User) -> float:
         """The standing budget of one task of somebody, in GPU-hours."""
@@ -106,6 +115,7 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
     token = environment.get(name, "")
     if not token:
         raise TaskError(f"{path}: the environment variable {name} holds no token; see docs/github.md")
+    beside, results = path.parent, parsed.results
     return Operator(
         repository=parsed.tracker.repository,
         url=parsed.tracker.url,
@@ -122,6 +132,10 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         ids=tuple(parsed.trust.ids),
         gpu_hours_of={int(key): hours for key, hours in parsed.trust.gpu_hours_of.items()},
         second_person=parsed.trust.second_person,
+        results_branch=parsed.results.branch,
+        results_folder=path.parent / Path(parsed.results.folder).expanduser()
+        if parsed.results.folder
+        else None,
     )
 
 
@@ -129,7 +143,12 @@ def _told(error: ValidationError) -> str:
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        tables: dict[str, type[BaseModel]] = {"tracker": _Tracker, "agent": _Agent, "trust": _Trust}
+        tables: dict[str, type[BaseModel]] = {
+            "tracker": _Tracker,
+            "agent": _Agent,
+            "trust": _Trust,
+            "results": _Results,
+        }
         known = tables[path[0]].model_fields if len(path) > 1 and path[0] in tables else tables
         return f"unknown key {'.'.join(path)!r}{near_miss(path[-1], list(known))}"
     return f"{'.'.join(path)}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -10,6 +10,7 @@ from agent.action import (
     Action,
     Answer,
     Bury,
+    Close,
     Enough,
     Fail,
     Fold,
@@ -22,11 +23,13 @@ from agent.action import (
     Refresh,
     Rest,
     Results,
+    Review,
     Shrug,
     Stop,
     Verdict,
 )
 from agent.decide import closed
+from agent.delivery import deliver
 from agent.ledger import State
 from agent.look import Look
 
@@ -36,30 +39,22 @@ def perform(look: Look, action: Action) -> bool:
     match action:
         case Rest():
             return False
-        case Intend() | Launch() | Stop() | Bury() | Free() | Enough() | Results() | Verdict():
+        case Intend() | Launch() | Stop() | Bury() | Free() | Enough():
             return _work(look, action)
+        case Results() | Review() | Verdict():
+            _judge(look, action)
         case Refresh():
             return saying.refresh(look, action)
-        case Park():
-            saying.park(look, action)
-        case Answer():
-            saying.answer(look, action)
-        case Shrug():
-            saying.shrug(look, action)
-        case Progress():
-            saying.progress(look, action)
-        case Fold():
-            saying.fold(look, action)
-        case Note():
-            saying.note(look, action)
         case Fail():
             saying.fail(look, action, jobs.end_of_log(look, action.state.plan))
+        case Progress() | Answer() | Shrug() | Note() | Park() | Close() | Fold():
+            saying.write(look, action)
         case _:
             assert_never(action)
     return True
 
 
-def _work(look: Look, action: Intend | Launch | Stop | Bury | Free | Enough | Results | Verdict) -> bool:
+def _work(look: Look, action: Intend | Launch | Stop | Bury | Free | Enough) -> bool:
     """What asks a pod for something, and then says on the issue what came of it."""
     match action:
         case Intend():
@@ -79,15 +74,27 @@ def _work(look: Look, action: Intend | Launch | Stop | Bury | Free | Enough | Re
             return jobs.free(look, action)
         case Enough():
             jobs.enough(look, action)
-        case Results(state=state, intent=intent):
-            look.say("measured; posting results")
-            saying.results(look, jobs.result_of_job(look.desk, intent.pod, intent.job, state.plan))
-        case Verdict(state=state, job=name):
-            pod = look.found.ledger.pod_of(name) or ""
-            saying.verdict(look, jobs.result_of_job(look.desk, pod, name, state.plan))
         case _:
             assert_never(action)
     return True
+
+
+def _judge(look: Look, action: Results | Review | Verdict) -> None:
+    """What is said of a job that was measured, from its files as they are on its pod."""
+    plan = action.state.plan
+    match action:
+        case Results(intent=intent):
+            look.say("measured; posting results")
+            result = jobs.result_of_job(look.desk, intent.pod, intent.job, plan)
+            saying.results(look, result, deliver(look, result, intent))
+        case Review(job=name):
+            result = jobs.result_of_job(look.desk, look.found.ledger.pod_of(name) or "", name, plan)
+            saying.review(look, jobs.reviewed(look, result.plan), plan)
+        case Verdict(job=name):
+            result = jobs.result_of_job(look.desk, look.found.ledger.pod_of(name) or "", name, plan)
+            saying.verdict(look, result)
+        case _:
+            assert_never(action)
 
 
 def _end_and_say(look: Look, pod: str, job: str, why: str, then: Progress | Fail) -> bool:

@@ -6,7 +6,7 @@ Pure: words come from templates/comments, figures from the result, which is comp
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,27 +16,44 @@ from bench.tables import Table
 
 from agent.bodies import rendered
 from agent.follow import duration_text
+from agent.mermaid import drawings_of
 from agent.report import escaped, how_it_was_measured, in_code, recipe_details
 from agent.result import Result
+from agent.specified import specified_table
 from agent.task import Task
 
 RESULTS_LIMIT = 40_000
 """Of the text: payload, frame and what a tracker adds stay below the body's 60,000 characters."""
-CUTS = ("runs", "phases", "lists", "secondary metrics", "extra arms")
+MOST_REASONS = 10
+"""In a payload."""
+CUTS = ("charts", "runs", "phases", "lists", "secondary metrics", "extra arms")
 """What is left out first where the text is too long: a reader loses least. The job's report has all of it."""
 
 
-def results_text(result: Result, gpu_hours: float, earlier_h: float = 0.0) -> str:
+def results_text(
+    result: Result,
+    gpu_hours: float,
+    earlier_h: float = 0.0,
+    *,
+    files: Sequence[str] = (),
+    task: Task | None = None,
+) -> str:
     """The text of a results marker, cut as little as its length allows, and saying what was cut.
 
-    `gpu_hours` is the budget, `earlier_h` what earlier attempts at the plan have taken of it at most.
+    `gpu_hours` is the budget, `earlier_h` what earlier attempts at the plan have taken of it. `files` are
+    lines of Markdown that say where the raw files are; `task` tells what was specified of the runs.
     """
-    time = time_lines(result, gpu_hours, earlier_h)
-    texts = (_results(result, time, CUTS[:count]) for count in range(len(CUTS) + 1))
+    told = {
+        "time": time_lines(result, gpu_hours, earlier_h),
+        "files": files,
+        "drawings": drawings_of(result),
+        "specified": specified_table(result, task),
+    }
+    texts = (_results(result, told, CUTS[:count]) for count in range(len(CUTS) + 1))
     return next((text for text in texts if len(text) <= RESULTS_LIMIT), "")
 
 
-def _results(result: Result, time: tuple[str, ...], cuts: tuple[str, ...]) -> str:
+def _results(result: Result, told: Mapping[str, Any], cuts: tuple[str, ...]) -> str:
     plan, history = result.plan, result.history
     shown = replace(plan, arms=plan.arms[:2]) if "extra arms" in cuts else plan
     rows = {
@@ -64,7 +81,7 @@ def _results(result: Result, time: tuple[str, ...], cuts: tuple[str, ...]) -> st
             for arm in plan.arms
             if arm.name in history and not arm.params
         ],
-        time=time,
+        **told,
         deviations=deviations(result),
     )
 
@@ -194,4 +211,10 @@ def verdict_payload(result: Result) -> dict[str, Any]:
         "rule": verdict.rule,
         "arms": {name: arm.outcome for name, arm in result.judgement.arms.items()},
         "criteria": [[s.text, s.arm, s.score] for s in result.judgement.criteria],
+        "observed": [s.reason[:200] for s in result.judgement.criteria],
+        "reasons": [
+            [reason.rule, reason.outcome, detail[:300]]
+            for reason in verdict.reasons[:MOST_REASONS]
+            for detail in reason.details[:MOST_REASONS]
+        ],
     }

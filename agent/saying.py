@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, assert_never
 
 from agent import bodies
-from agent.action import Answer, Fail, Fold, Note, Park, Progress, Refresh, Shrug
+from agent.action import Answer, Close, Fail, Fold, Note, Park, Progress, Refresh, Shrug
+from agent.closing import closing_text
+from agent.delivery import Delivered
 from agent.effects import effect, post_of
 from agent.labels import change_for
 from agent.ledger import State
@@ -21,7 +23,29 @@ from agent.marker import Kind, Marker, render, with_live_line
 from agent.report import escaped
 from agent.result import Result
 from agent.result_bodies import results_payload, results_text, verdict_payload, verdict_text
+from agent.review.review import Review
+from agent.review.text import review_payload, review_text
 from agent.tracker import TrackerError
+
+
+def write(look: Look, action: Progress | Answer | Shrug | Note | Park | Close | Fold) -> None:
+    match action:
+        case Progress():
+            progress(look, action)
+        case Answer():
+            answer(look, action)
+        case Shrug():
+            shrug(look, action)
+        case Note():
+            note(look, action)
+        case Park():
+            park(look, action)
+        case Close():
+            close(look, action)
+        case Fold():
+            fold(look, action)
+        case _:
+            assert_never(action)
 
 
 def post(look: Look, kind: Kind, text: str, payload: Mapping[str, Any]) -> None:
@@ -87,10 +111,28 @@ def refresh(look: Look, action: Refresh) -> bool:
     return True
 
 
-def results(look: Look, result: Result) -> None:
+def results(look: Look, result: Result, delivered: Delivered) -> None:
     hours, earlier_h = look.found.gpu_hours, round(look.found.spent_s / 3600.0, 6)
-    payload = results_payload(result, hours, earlier_h)
-    post(look, "results", results_text(result, hours, earlier_h), payload)
+    payload = {**results_payload(result, hours, earlier_h), **delivered.payload}
+    if delivered.lines:
+        payload["where"] = list(delivered.lines)
+    text = results_text(result, hours, earlier_h, files=delivered.lines, task=look.task)
+    post(look, "results", text, payload)
+
+
+def review(look: Look, found: Review | str, plan: str) -> None:
+    """What the reviewer found, or in a line why nothing was reviewed."""
+    if isinstance(found, str):
+        text = bodies.note_text("Review: not made", (found,), "The verdict below does not depend on it.")
+        post(look, "reviewer-verdict", text, {"schema": 1, "plan": plan, "outcome": None})
+        return
+    look.say(f"review: {found.outcome}")
+    post(look, "reviewer-verdict", review_text(found), {**review_payload(found), "plan": plan})
+
+
+def close(look: Look, action: Close) -> None:
+    text = closing_text(look.found.ledger, action.verdict, look.task)
+    post(look, "note", text, {"schema": 1, "closes": action.verdict.marker.version})
 
 
 def verdict(look: Look, result: Result) -> None:

@@ -86,6 +86,11 @@ class Situation:
     queue: tuple[str, ...] = ()  # what is measured and what waits, where somebody asked
 
     @property
+    def answers(self) -> dict[str, str]:
+        """What `/set` gave, by key."""
+        return {one.key: one.value for one in self.ledger.settings}
+
+    @property
     def state(self) -> State | None:
         return self.ledger.state
 

@@ -16,7 +16,7 @@ from bench.events import read_events
 from bench.worker.files import sha256_of
 
 from agent.errors import TaskError
-from agent.marker import unverified
+from agent.marker import Marker, unverified
 from agent.report import report_text
 from agent.result import REPORT, RESULT, Result, document_of, result_of
 from agent.result_bodies import results_text, verdict_text
@@ -71,9 +71,9 @@ def _comments(path: Path, results: Sequence[Result]) -> Iterator[str]:
     """The text of every results and verdict marker is made anew from the runs of its job; older ones name
     only their plan."""
     document = json.loads(path.read_text(encoding="utf-8"))
-    asked = parse_task(document["issue"]["body"] or "")
-    for comment in document["comments"]:
-        marker = unverified(comment["body"])
+    markers = [unverified(comment["body"]) for comment in document["comments"]]
+    asked = parse_task(document["issue"]["body"] or "", _answers(markers))
+    for marker in markers:
         if marker is None or marker.kind not in ("results", "verdict"):
             continue
         place = f"{path.name}: {marker.kind} v{marker.version}"
@@ -86,12 +86,23 @@ def _comments(path: Path, results: Sequence[Result]) -> Iterator[str]:
         hours, earlier_h = (float(marker.payload.get(key, 0.0)) for key in ("gpu_hours", "earlier_h"))
         task = asked if isinstance(asked, Task) else None
         is_results = marker.kind == "results"
-        text = results_text(result, hours, earlier_h) if is_results else verdict_text(result, task)
+        files = marker.payload.get("where", ())
+        text = (
+            results_text(result, hours, earlier_h, files=files, task=task)
+            if is_results
+            else verdict_text(result, task)
+        )
         for number, (said, given) in enumerate(
             zip_longest(marker.text.split("\n"), text.split("\n"), fillvalue=""), start=1
         ):
             if said.rstrip() != given.rstrip():
                 yield f"{place}: line {number} is {_short(said)}, the runs give {_short(given)}"
+
+
+def _answers(markers: Sequence[Marker | None]) -> dict[str, str]:
+    """What `/set` gave, by key, as the agent's notes have it."""
+    settings = (one for marker in markers if marker for one in marker.payload.get("settings", ()))
+    return {one["key"]: one["value"] for one in settings}
 
 
 def _job(folder: Path) -> list[str]:

@@ -248,6 +248,7 @@ def review_payload(review: Review) -> dict[str, Any]:
             for row in review.adherence[:MOST_CHANGES]
         ],
         "protected": dict(_states(review)),
+        "held": [[held.name[:200], held.state] for held in review.held[:MOST_CHANGES]],
     }
 
 

@@ -1,6 +1,8 @@
 """What an issue asks for, as data, and the three forms in which it may be written; see docs/issue.md."""
 
+from agent.task.answers import ANSWER_KEYS
 from agent.task.task import (
+    NO_ANSWERS,
     AskedArm,
     AskedChange,
     Claim,
@@ -17,6 +19,8 @@ from agent.task.task import (
 )
 
 __all__ = [
+    "ANSWER_KEYS",
+    "NO_ANSWERS",
     "AskedArm",
     "AskedChange",
     "Claim",
