@@ -132,10 +132,8 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         ids=tuple(parsed.trust.ids),
         gpu_hours_of={int(key): hours for key, hours in parsed.trust.gpu_hours_of.items()},
         second_person=parsed.trust.second_person,
-        results_branch=parsed.results.branch,
-        results_folder=path.parent / Path(parsed.results.folder).expanduser()
-        if parsed.results.folder
-        else None,
+        results_branch=results.branch,
+        results_folder=beside / Path(results.folder).expanduser() if results.folder else None,
     )
 
 
