@@ -20,7 +20,7 @@ class PodError(Exception):
 
 
 class Refused(PodError):
-    """The machine was reached, and its supervisor says why it cannot do that."""
+    """The machine was reached, and its supervisor says why it cannot do that; or it has no Python for it."""
 
 
 class NoSuchFile(PodError):

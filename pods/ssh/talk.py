@@ -1,7 +1,8 @@
 """Feeds a command over an SSH channel and reads what it prints, until it has ended or a deadline.
 
 An exit status of -1 (paramiko's word for none) or 255 is unknown. What a command leaves behind may hold its
-outputs open: they are read for a moment after its end, and no longer.
+outputs open: they are read for a moment after its end, and no longer. What the login shell prints before the
+command begins is none of its output; where it never begins the status is 126, as for what cannot be run.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ import time
 
 import paramiko
 
+from pods.quote import BEGINS
+
 CHUNK_B = 1 << 16
 UNKNOWN = (-1, 255)
 DRAIN_S = 0.5
 """How long output is still read when the command has ended and something it left holds its pipes."""
+CANNOT_RUN = 126
+GREETING_B = 1 << 20
+"""The most that a login shell may print of its own."""
 TROUBLE = (paramiko.SSHException, OSError, EOFError)
 
 
@@ -30,6 +36,8 @@ class Talk:
         self._rest = memoryview(stdin)
         self._is_fed = False
         self._limit_b = limit_b
+        self._greeting = bytearray()
+        self._has_begun = False
 
     def until_end(self, deadline: float) -> int | None:
         """The exit status, None where it is unknown. Raises SSHException where the link is lost."""
@@ -48,7 +56,15 @@ class Talk:
         status = channel.recv_exit_status()
         if status in UNKNOWN and not self._transport_lives():
             raise paramiko.SSHException("the connection ended before the command")
-        return None if status in UNKNOWN else status
+        if status in UNKNOWN:
+            return None
+        return status if self._has_begun else self._cannot_run()
+
+    def _cannot_run(self) -> int:
+        said = bytes(self._greeting[:200]).decode(errors="replace").strip()
+        told = f"the login shell did not run the command, it said {said!r}: it has to be a POSIX one"
+        self.err.extend(f"\n{told}, whose start-up files neither exit nor start something else\n".encode())
+        return CANNOT_RUN
 
     def _has_all(self, quiet_since: float | None) -> bool:
         if self._channel.eof_received or self._channel.closed:
@@ -87,14 +103,26 @@ class Talk:
 
     def _read(self) -> bool:
         has_moved = False
-        for is_ready, receive, kept in (
-            (self._channel.recv_ready, self._channel.recv, self.out),
-            (self._channel.recv_stderr_ready, self._channel.recv_stderr, self.err),
-        ):
-            while is_ready():
-                chunk = receive(CHUNK_B)
-                room_b = self._limit_b - len(kept)
-                kept.extend(chunk[:room_b])
-                self.is_truncated |= len(chunk) > room_b
-                has_moved = True
+        while self._channel.recv_ready():
+            self._keep(self.out, self._own(self._channel.recv(CHUNK_B)))
+            has_moved = True
+        while self._channel.recv_stderr_ready():
+            self._keep(self.err, self._channel.recv_stderr(CHUNK_B))
+            has_moved = True
         return has_moved
+
+    def _own(self, chunk: bytes) -> bytes:
+        """What of it the command itself said."""
+        if self._has_begun:
+            return chunk
+        self._greeting.extend(chunk)
+        _, begins, own = self._greeting.partition(BEGINS)
+        self._has_begun = bool(begins)
+        if not self._has_begun:
+            del self._greeting[GREETING_B:]
+        return bytes(own)
+
+    def _keep(self, kept: bytearray, chunk: bytes) -> None:
+        room_b = self._limit_b - len(kept)
+        kept.extend(chunk[:room_b])
+        self.is_truncated |= len(chunk) > room_b

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from . import record
 from .paths import MachinePaths
 
 INSTALL_S = 600.0
-OLDEST = (3, 10)
 
 
 def bootstrap(machine: MachinePaths[Path], workspace: Path) -> dict[str, Any]:
@@ -31,8 +29,6 @@ def bootstrap(machine: MachinePaths[Path], workspace: Path) -> dict[str, Any]:
         if not folder.exists():
             folder.mkdir(parents=True)
             changed.append(f"made {folder}")
-    if sys.version_info[:2] < OLDEST:
-        lacks.append(f"Python 3.10 or later; {sys.executable} is {sys.version.split()[0]}")
     if shutil.which("git") is None:
         (changed if _install("git") else lacks).append("git: apt-get install git")
     if not os.access(workspace, os.W_OK):

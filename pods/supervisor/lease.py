@@ -4,7 +4,8 @@ The holder's record comes into being together with its folder, by one rename, so
 takers wins and a crash never leaves a lease without a holder. Everything that changes a lease happens under
 one lock file, which the kernel drops with its process. A lease whose record cannot be read is held: unknown
 is busy. It is reclaimed only when its job has an exit record, or when its supervisor is dead, its time to
-start is over and no process of the job lives.
+start is over and no process of the job lives; never that of another user, since only they and root can see
+whether a process of theirs belongs to the job.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 import time
 import uuid
@@ -80,10 +82,13 @@ def release(machine: MachinePaths[Path], slot: str, token: str) -> dict[str, Any
 
 
 def show(machine: MachinePaths[Path], slot: str | None, start_within_s: float) -> dict[str, Any]:
-    """{"leases": [{"slot", "holder", "age_s", "held_because"}]}; `held_because` null: may be reclaimed."""
-    folders = [machine.lease(slot)] if slot else sorted(machine.leases.glob("[!.]*"))
+    """{"leases": [{"slot", "holder", "age_s", "held_because"}]}; `held_because` null: may be reclaimed.
+
+    Raises OSError where the leases cannot be listed.
+    """
+    names = [machine.lease(slot).name] if slot else record.names_in(machine.leases)
     leases = []
-    for folder in folders:
+    for folder in (machine.leases / name for name in names):
         holder, why = _look(folder, start_within_s)
         if holder is not None or why is not None:
             leases.append(
@@ -132,13 +137,16 @@ def _look(folder: Path, start_within_s: float) -> tuple[dict[str, Any] | None, s
         return None, f"unreadable: {error}"
     if holder is None:
         return None, None
-    return holder, _why_held(holder, start_within_s)
+    return holder, _why_held(holder, start_within_s) or _whose(folder)
 
 
 def _why_held(holder: dict[str, Any], start_within_s: float) -> str | None:
     job = JobPaths(Path(str(holder.get("job"))))
-    if job.exit.exists():
-        return None
+    try:
+        if record.is_there(job.exit):
+            return None
+    except OSError as error:
+        return f"its job folder cannot be read: {error.strerror}"
     try:
         is_supervised = process.from_dict(holder.get("supervisor")) or started.supervisor_of(job)
     except record.BrokenRecord as error:
@@ -151,6 +159,22 @@ def _why_held(holder: dict[str, Any], start_within_s: float) -> str | None:
     if started.living(job):
         return "processes of its job still live"
     return None
+
+
+def _whose(folder: Path) -> str | None:
+    """Who has to give a lease back that nothing else holds: None where we may."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:  # given back meanwhile
+        return None
+    if os.geteuid() in (0, owner):
+        return None
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = str(owner)
+    who = f"user {name}'s, whose processes we cannot see"
+    return f"{who}: {name} or root may give it back by paceline pods leases --release"
 
 
 def _remove(folder: Path) -> None:

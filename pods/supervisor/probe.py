@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import lease, noise, process, quarantine, state
+from . import lease, noise, process, quarantine, record, state
 from .paths import JobPaths, MachinePaths
 
 SCHEMA = 1
@@ -138,13 +138,15 @@ def _disk(workspace: Path) -> dict[str, Any] | None:
 
 
 def jobs(workspace: Path) -> dict[str, Any]:
-    """Job folders by name, the newest `MOST_JOBS`: the whole state of those that have not ended."""
+    """Job folders by name, the newest `MOST_JOBS`: the whole state of those that have not ended.
+
+    Raises OSError where they cannot be listed: unknown is not absent.
+    """
     found: list[tuple[float, Path]] = []
-    with contextlib.suppress(OSError):
-        for path in (workspace / "jobs").iterdir():
-            with contextlib.suppress(OSError):
-                if not path.name.startswith("."):
-                    found.append((path.stat().st_mtime, path))
+    for name in record.names_in(workspace / "jobs"):
+        path = workspace / "jobs" / name
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path))
     newest = sorted(found, reverse=True)[:MOST_JOBS]
     told = {}
     for _, path in newest:

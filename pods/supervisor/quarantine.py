@@ -43,7 +43,6 @@ def why(machine: MachinePaths[Path], slot: str) -> str | None:
 
 
 def show(machine: MachinePaths[Path]) -> dict[str, str]:
-    """Slot: why."""
-    slots = sorted(path.name for path in machine.quarantine.glob("[!.]*"))
-    found: dict[str, Any] = {slot: why(machine, slot) for slot in slots}
+    """Slot: why. Raises OSError where they cannot be listed."""
+    found: dict[str, Any] = {slot: why(machine, slot) for slot in record.names_in(machine.quarantine)}
     return {slot: reason for slot, reason in found.items() if reason is not None}

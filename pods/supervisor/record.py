@@ -74,6 +74,24 @@ def share(folder: Path) -> None:
         folder.chmod(0o777)  # not the umask's say
 
 
+def is_there(path: Path) -> bool:
+    """Raises OSError where that cannot be known: another user's folder. `Path.exists` and `glob` raise or say
+    no there, as they like."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def names_in(folder: Path) -> list[str]:
+    """Of everything that is not hidden, sorted; none where there is no such folder. Raises OSError."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208 - names
+    except FileNotFoundError:
+        return []
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """The record, or None where there is none. Raises BrokenRecord."""
     try:

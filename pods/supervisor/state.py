@@ -32,7 +32,7 @@ def state(job: Path) -> dict[str, Any]:
     body = _read(paths.job, broken)
     return {
         "schema": SCHEMA,
-        "exists": body is not None or paths.root.exists(),
+        "exists": body is not None or _is_there(paths.root, broken),
         "is_prepared": body is not None,
         "is_launched": claim is not None,
         "is_alive": supervisor is not None,
@@ -41,7 +41,7 @@ def state(job: Path) -> dict[str, Any]:
         "supervisor": (claim or {}).get("supervisor"),
         "exit": _read(paths.exit, broken),
         "heartbeat": None if heartbeat is None else {**heartbeat, "age_s": _age_s(heartbeat)},
-        "is_stopping": paths.stop.exists(),
+        "is_stopping": _is_there(paths.stop, broken),
         "progress": _progress(paths),
         "holder": _holder(body or {}, broken),
         "wall": exits.now(),
@@ -79,6 +79,14 @@ def _read(path: Path, broken: list[str]) -> dict[str, Any] | None:
     except record.BrokenRecord as error:
         broken.append(str(error))
         return None
+
+
+def _is_there(path: Path, broken: list[str]) -> bool:
+    try:
+        return record.is_there(path)
+    except OSError as error:
+        broken.append(f"{path.name}: {error.strerror}")
+        return True
 
 
 def _age_s(heartbeat: dict[str, Any]) -> float | None:
