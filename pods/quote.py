@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-
 BEGINS = b"\x02paceline\n"
 """On standard output before the first byte of the command's own; no greeting has it."""
 

@@ -20,8 +20,8 @@ UNKNOWN = (-1, 255)
 DRAIN_S = 0.5
 """How long output is still read when the command has ended and something it left holds its pipes."""
 CANNOT_RUN = 126
-GREETING_B = 1 << 20
-"""The most that a login shell may print of its own."""
+SAID_B = 200
+"""How much of what a login shell prints of its own is kept, to be told."""
 TROUBLE = (paramiko.SSHException, OSError, EOFError)
 
 
@@ -61,7 +61,7 @@ class Talk:
         return status if self._has_begun else self._cannot_run()
 
     def _cannot_run(self) -> int:
-        said = bytes(self._greeting[:200]).decode(errors="replace").strip()
+        said = bytes(self._greeting[:SAID_B]).decode(errors="replace").strip()
         told = f"the login shell did not run the command, it said {said!r}: it has to be a POSIX one"
         self.err.extend(f"\n{told}, whose start-up files neither exit nor start something else\n".encode())
         return CANNOT_RUN
@@ -119,7 +119,7 @@ class Talk:
         _, begins, own = self._greeting.partition(BEGINS)
         self._has_begun = bool(begins)
         if not self._has_begun:
-            del self._greeting[GREETING_B:]
+            del self._greeting[SAID_B : -len(BEGINS)]
         return bytes(own)
 
     def _keep(self, kept: bytearray, chunk: bytes) -> None:
