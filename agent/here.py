@@ -35,6 +35,6 @@ def look_around(shell: Shell) -> Here:
         device = f"{described.get('cores', '?')} cores of {described.get('cpu_model', 'an unknown CPU')}"
         slot = "cpu"
     else:
-        gpu = min(gpus, key=lambda one: (one.memory_used_mib, one.uuid))
+        gpu = min(gpus, key=lambda one: (one.memory_used_mib or 0, one.uuid))
         device, slot = gpu.name, gpu.uuid
     return Here(slot, {**described, "device": device, "slot": slot}, gpus, host)

@@ -100,7 +100,7 @@ def _slot_key(
     state: PodState, slot: Slot, floor: Floor, avoid: Collection[tuple[str, str]]
 ) -> tuple[float | str, ...]:
     known = floor(state, slot)
-    used_mib = slot.gpu.memory_used_mib if slot.gpu else 0
+    used_mib = (slot.gpu.memory_used_mib if slot.gpu else None) or 0
     is_avoided = (state.pod.name, slot.name) in avoid
     return (is_avoided, slot.is_shared, inf if known is None else known, used_mib, slot.name)
 
@@ -128,7 +128,11 @@ def _lacks(slot: Slot, state: PodState, need: Need) -> str:
     memory_mib = state.host.memory_mib if slot.gpu is None else slot.gpu.memory_total_mib
     if need.gpu_type is not None and not _is_type(slot.gpu, need.gpu_type):
         return f"has {slot.gpu.name if slot.gpu else 'no GPU'}, a {need.gpu_type} is needed"
-    if need.memory_gib is not None and memory_mib < need.memory_gib * MIB_PER_GIB:
+    if need.memory_gib is None:
+        return ""
+    if memory_mib is None:
+        return f"its driver does not say how much memory it has, {need.memory_gib:g} GiB are needed"
+    if memory_mib < need.memory_gib * MIB_PER_GIB:
         return f"has {memory_mib / MIB_PER_GIB:.0f} GiB of memory, {need.memory_gib:g} are needed"
     return ""
 

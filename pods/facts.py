@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 from pods.shell import Completed, Shell
 
 T = TypeVar("T")
+NOT_SAID = ("[N/A]", "N/A", "[Not Supported]")
+"""What `nvidia-smi` prints where a device has no such figure; anything else that is none is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,13 @@ class Question(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """`utilization_pct` is None where the driver does not say it (a MIG slice)."""
+    """Figures are None where the driver does not say them: utilisation of a MIG slice, memory that a GPU
+    shares with the host."""
 
     uuid: str
     name: str
-    memory_total_mib: int
-    memory_used_mib: int
+    memory_total_mib: int | None
+    memory_used_mib: int | None
     utilization_pct: float | None
 
 
@@ -46,8 +49,8 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`cores` and `memory_mib` are what a process here may use, where a cgroup or a CPU mask gives it
-    less."""
+    """`cores` and `memory_mib` are what a process here may use, where a cgroup or a CPU mask gives it less.
+    `available_mib` of that memory can be had now; None where the kernel does not say it."""
 
     hostname: str
     cpu_model: str
@@ -56,6 +59,7 @@ class Host:
     boot_id: str
     kernel: str
     load_1min: float = 0.0
+    available_mib: int | None = None
 
 
 def ask(shell: Shell, question: Question[T], *, timeout_s: float = 20.0) -> T:
@@ -97,6 +101,7 @@ def parse_host(completed: Completed) -> Host | Unknown:
             boot_id=lines["/proc/sys/kernel/random/boot_id"][0],
             kernel=lines["/proc/sys/kernel/osrelease"][0],
             load_1min=float(lines["/proc/loadavg"][0].split()[0]),
+            available_mib=_available_mib(lines),
         )
     except (KeyError, IndexError, ValueError) as error:
         return Unknown(f"host facts: cannot read {error}")
@@ -123,6 +128,8 @@ HOST: Question[Host | Unknown] = Question(
         "/proc/meminfo",
         "/sys/fs/cgroup/cpu.max",
         "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory.current",
+        "/sys/fs/cgroup/memory.stat",
         "/proc/cpuinfo",
     ),
     parse_host,
@@ -149,7 +156,8 @@ def parse_apps(completed: Completed) -> dict[str, tuple[str, ...]] | Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """Watts, where the driver says them. `throttle` are the driver's bits of why clocks are low, in hex."""
+    """Watts, where the driver says them. `throttle` are the driver's bits of why clocks are low, in hex;
+    `compute_mode` is who may compute there, in plain words."""
 
     draw_w: float | None = None
     limit_w: float | None = None
@@ -167,7 +175,8 @@ def parse_power(completed: Completed) -> dict[str, Power] | Unknown:
         cells = [cell.strip() for cell in row.split(",")]
         if len(cells) == 6:
             uuid, draw, limit, throttle, mode, driver = cells
-            found[uuid] = Power(_watts(draw), _watts(limit), throttle, mode, driver)
+            words = mode.replace("_", " ").lower()
+            found[uuid] = Power(_watts(draw), _watts(limit), throttle, words, driver)
     return found
 
 
@@ -221,11 +230,11 @@ def _gpu(row: str) -> Gpu | None:
     cells = [cell.strip() for cell in row.split(",")]
     if len(cells) != 5 or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z-]+", cells[0]):
         return None
-    uuid, name, total, used, utilization = cells
+    uuid, name, *figures, utilization = cells
     try:
-        utilization_pct = None if utilization.startswith("[N/A") else float(utilization)
-        return Gpu(uuid, name, int(total), int(used), utilization_pct)
-    except ValueError:
+        total_mib, used_mib = (None if one in NOT_SAID else int(one) for one in figures)
+        return Gpu(uuid, name, total_mib, used_mib, None if utilization in NOT_SAID else float(utilization))
+    except ValueError:  # [Unknown Error]
         return None
 
 
@@ -254,5 +263,25 @@ def _memory_mib(lines: dict[str, list[str]]) -> int:
     if total is None:
         raise KeyError("MemTotal")
     total_mib = int(total.removesuffix("kB")) // 1024
+    limit_mib = _limit_mib(lines)
+    return total_mib if limit_mib is None else min(total_mib, limit_mib)
+
+
+def _available_mib(lines: dict[str, list[str]]) -> int | None:
+    """The kernel's estimate, and what the cgroup's limit leaves: files that it only caches are given up."""
+    available = _field(lines["/proc/meminfo"], "MemAvailable")
+    if available is None:
+        return None
+    available_mib = int(available.removesuffix("kB")) // 1024
+    limit_mib, current = _limit_mib(lines), lines.get("/sys/fs/cgroup/memory.current")
+    if limit_mib is None or current is None:
+        return available_mib
+    figures = dict(line.split(" ", 1) for line in lines.get("/sys/fs/cgroup/memory.stat", ()))
+    cached_b = sum(int(figures.get(name, 0)) for name in ("inactive_file", "active_file"))
+    used_mib = max(0, int(current[0]) - cached_b) >> 20
+    return min(available_mib, max(0, limit_mib - used_mib))
+
+
+def _limit_mib(lines: dict[str, list[str]]) -> int | None:
     limit = lines.get("/sys/fs/cgroup/memory.max", ["max"])[0]
-    return total_mib if limit == "max" else min(total_mib, int(limit) >> 20)
+    return None if limit == "max" else int(limit) >> 20

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pods import answers
 from pods.archive import supervisor_archive
-from pods.facts import Host
 from pods.probe import PodState
 from pods.shell import PodError, Shell
 
@@ -69,10 +68,7 @@ def seen_lacks(state: PodState) -> tuple[Lack, ...]:
         lacks.append(Lack("disk", f"{disk.free_b >> 20} MiB free", f"paceline pods gc {state.pod.name}"))
     elif disk.free_inodes is not None and disk.free_inodes < LEAST_INODES:
         lacks.append(Lack("inodes", f"{disk.free_inodes} free", f"paceline pods gc {state.pod.name}"))
-    if host.memory_mib < LEAST_MEMORY_MIB:
-        lacks.append(_memory(host))
+    available_mib = host.memory_mib if host.available_mib is None else host.available_mib
+    if available_mib < LEAST_MEMORY_MIB:
+        lacks.append(Lack("memory", f"{available_mib} MiB available, {LEAST_MEMORY_MIB} are needed"))
     return tuple(lacks)
-
-
-def _memory(host: Host) -> Lack:
-    return Lack("memory", f"{host.memory_mib} MiB, {LEAST_MEMORY_MIB} are needed")

@@ -3,7 +3,7 @@
 Owns the types that a choice is made from and how the supervisor's answer becomes them. Unknown is busy: a
 question that errs, hangs or says something unreadable leaves every GPU of the pod unusable, with the reason.
 In a container the list of processes may be empty or hold the host's ids, so memory and utilisation are
-judged too.
+judged too, as far as the driver says them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pods import answers, facts
 from pods.archive import supervisor_archive
 from pods.inventory import Pod
 from pods.noise import Stored, stored_in, unit_named
-from pods.shell import Completed, PodError, Shell
+from pods.shell import Completed, PodError, Refused, Shell
 
 SCHEMA = 1
 LIMIT_S = 10.0
@@ -32,6 +32,7 @@ ANSWER_LIMIT_B = 64 << 20
 IDLE_MEMORY_MIB = 2048
 """As in `bench.conditions`: others' memory over this taints a run."""
 IDLE_PCT = 10.0
+PROHIBITED = "prohibited"
 SHARED_POWER = 0.3
 """Of the limit: less, at full utilisation, is what one tenant of several sees."""
 QUESTIONS: Mapping[str, facts.Question[Any]] = {
@@ -56,6 +57,7 @@ class Slot:
     power_w: float | None = None
     power_limit_w: float | None = None
     throttle: str = ""
+    compute_mode: str = ""
 
     @property
     def is_shared(self) -> bool:
@@ -122,6 +124,7 @@ class Unusable:
 
     pod: Pod
     why: str
+    is_reached: bool = False
 
 
 def probe(shell: Shell, pod: Pod, *, limit_s: float = LIMIT_S) -> PodState | Unusable:
@@ -134,7 +137,7 @@ def probe(shell: Shell, pod: Pod, *, limit_s: float = LIMIT_S) -> PodState | Unu
         answer = answers.bring(shell, supervisor_archive(), argv, timeout_s=timeout_s, limit_b=ANSWER_LIMIT_B)
         return state_of(pod, answer)
     except PodError as error:
-        return Unusable(pod, str(error))
+        return Unusable(pod, str(error), is_reached=isinstance(error, Refused))
 
 
 def probe_all(
@@ -177,14 +180,14 @@ def under_way_on(shell: Shell, pod: Pod) -> UnderWay | Unusable:
 def state_of(pod: Pod, answer: Mapping[str, Any]) -> PodState | Unusable:
     """Raises PodError for an answer of another version."""
     if answer.get("schema") != SCHEMA:
-        raise PodError(f"a probe of schema {answer.get('schema')!r}, this reads {SCHEMA}")
+        raise Refused(f"a probe of schema {answer.get('schema')!r}, this reads {SCHEMA}")
     said = {name: QUESTIONS[name].parse(_completed(one)) for name, one in answer["answers"].items()}
     host = said["host"]
     if isinstance(host, facts.Unknown):
-        return Unusable(pod, host.why)
+        return Unusable(pod, host.why, is_reached=True)
     slots = _slots(pod, said, answer)
     if isinstance(slots, facts.Unknown):
-        return Unusable(pod, f"counts as busy: {slots.why}")
+        return Unusable(pod, f"counts as busy: {slots.why}", is_reached=True)
     drivers = [power.driver for power in _powers(said).values()]
     versions = {
         "driver": drivers[0] if drivers else "",
@@ -221,11 +224,12 @@ def _slots(pod: Pod, said: Mapping[str, Any], answer: Mapping[str, Any]) -> tupl
             name=gpu.uuid,
             gpu=gpu,
             busy=_against(gpu.uuid, pod, held, answer["quarantine"], index=index)
-            or _in_use(gpu, apps.get(gpu.uuid, ())),
+            or _in_use(gpu, apps.get(gpu.uuid, ()), power.compute_mode),
             holder=_holder(held.get(gpu.uuid)),
             power_w=power.draw_w,
             power_limit_w=power.limit_w,
             throttle=power.throttle,
+            compute_mode=power.compute_mode,
         )
         slots.append(slot)
     return tuple(slots)
@@ -241,10 +245,14 @@ def _against(
     return quarantine.get(slot, "")
 
 
-def _in_use(gpu: facts.Gpu, apps: Sequence[str]) -> str:
+def _in_use(gpu: facts.Gpu, apps: Sequence[str], compute_mode: str) -> str:
+    if compute_mode == PROHIBITED:
+        return "its compute mode is prohibited: nobody may compute there"
     if apps:
         return f"in use by {', '.join(apps[:3])}"
-    if gpu.memory_used_mib > IDLE_MEMORY_MIB:
+    if gpu.memory_used_mib is None and gpu.utilization_pct is None:
+        return "neither its memory in use nor its utilisation is known"
+    if gpu.memory_used_mib is not None and gpu.memory_used_mib > IDLE_MEMORY_MIB:
         return f"{gpu.memory_used_mib} MiB in use"
     if gpu.utilization_pct is not None and gpu.utilization_pct > IDLE_PCT:
         return f"{gpu.utilization_pct:.0f} % utilised"

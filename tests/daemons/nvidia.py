@@ -22,11 +22,13 @@ esac
 class Card:
     uuid: str
     name: str = "NVIDIA H100 80GB HBM3"
-    total_mib: int = 81559
-    used_mib: int = 4
+    total_mib: int | str = 81559
+    used_mib: int | str = 4
     use_pct: str = "0"
     watts: float = 70.0
     app: str = ""
+    mode: str = "Default"
+    throttle: str = "0x0000000000000000"
 
     @property
     def gpu(self) -> str:
@@ -34,7 +36,7 @@ class Card:
 
     @property
     def power(self) -> str:
-        return f"{self.uuid}, {self.watts}, 700.00, 0x0000000000000000, Default, 580.159.04"
+        return f"{self.uuid}, {self.watts}, 700.00, {self.throttle}, {self.mode}, 580.159.04"
 
 
 def install(programs: Path, cards: list[Card]) -> None:

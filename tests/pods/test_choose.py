@@ -173,6 +173,13 @@ def test_each_pod_has_one_reason(one, need, reason):
     assert ranked.reason == reason
 
 
+def test_a_need_for_memory_is_not_met_by_a_gpu_whose_memory_is_not_told():
+    gb10 = state("a", (Slot("GPU-0", Gpu("GPU-0", "NVIDIA GB10", None, None, 0.0)),))
+    assert freest([gb10], Need()).best is not None
+    [ranked] = freest([gb10], Need(memory_gib=60)).ranked
+    assert ranked.reason == "its driver does not say how much memory it has, 60 GiB are needed"
+
+
 def test_a_slot_that_was_promised_says_so():
     choice = freest([cpu("a")], Need(), taken={("a", "cpu")})
     assert choice.ranked == (Ranked("a", None, "another task of this tick has it"),)

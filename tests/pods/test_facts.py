@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pods import facts
+from pods import facts, throttle
 from pods.facts import Gpu, Host, NoGpu, Unknown
 from pods.shell import Completed
 from pods.shell_local import LocalShell
@@ -62,6 +62,17 @@ def test_a_slice_without_utilization_is_a_gpu() -> None:
     assert parsed == (Gpu("MIG-1a", "H100", 20096, 4, None),)
 
 
+@pytest.mark.parametrize("said", ["[N/A]", "[Not Supported]", "N/A"])
+def test_what_a_device_has_no_figure_of_is_none(said: str) -> None:
+    row = f"GPU-1a, NVIDIA GB10, {said}, {said}, {said}\n".encode()
+    assert facts.parse_gpus(Completed(0, row, b"")) == (Gpu("GPU-1a", "NVIDIA GB10", None, None, None),)
+
+
+@pytest.mark.parametrize("row", [b"GPU-1, X, 1, [Unknown Error], 0", b"GPU-1, X, 1, 1, [GPU requires reset]"])
+def test_any_other_text_is_unknown(row: bytes) -> None:
+    assert isinstance(facts.parse_gpus(Completed(0, row, b"")), Unknown)
+
+
 def test_a_host_is_read_although_some_files_are_missing() -> None:
     expected = Host("pod-7", "AMD EPYC: 7763", 5, 16384, "b-1", "6.8.0", 1.25)
     assert facts.parse_host(Completed(2, host_of(*LINES), b"")) == expected
@@ -72,6 +83,28 @@ def test_a_cgroup_gives_less_than_the_machine_has() -> None:
     host = facts.parse_host(Completed(0, host_of(*LINES, *limits), b""))
     assert isinstance(host, Host)
     assert (host.cores, host.memory_mib) == (2, 1024)
+
+
+AVAILABLE = "/proc/meminfo:MemAvailable:    4194304 kB"
+STAT = ("/sys/fs/cgroup/memory.stat:inactive_file 1048576", "/sys/fs/cgroup/memory.stat:active_file 2097152")
+
+
+@pytest.mark.parametrize(
+    ("limits", "available_mib"),
+    [
+        ((), 4096),
+        (("/sys/fs/cgroup/memory.max:max", "/sys/fs/cgroup/memory.current:1"), 4096),
+        (("/sys/fs/cgroup/memory.max:1073741824", "/sys/fs/cgroup/memory.current:943718400"), 124),
+        (("/sys/fs/cgroup/memory.max:1073741824", "/sys/fs/cgroup/memory.current:943718400", *STAT), 127),
+        (("/sys/fs/cgroup/memory.max:1073741824", "/sys/fs/cgroup/memory.current:2000000000"), 0),
+        (("/sys/fs/cgroup/memory.max:1073741824",), 4096),
+    ],
+    ids=["kernel", "no limit", "limit less usage", "less what only caches files", "over it", "usage unknown"],
+)
+def test_available_memory_is_the_kernels_and_what_a_cgroup_leaves(limits, available_mib) -> None:
+    host = facts.parse_host(Completed(0, host_of(*LINES, AVAILABLE, *limits), b""))
+    assert isinstance(host, Host)
+    assert host.available_mib == available_mib
 
 
 @pytest.mark.parametrize("missing", LINES[:6])
@@ -96,7 +129,22 @@ def test_processes_that_cannot_be_told_are_unknown(status: int | None, out: byte
 def test_power_is_none_where_the_driver_does_not_say_it() -> None:
     row = b"GPU-1, [N/A], 700.00, 0x0000000000000004, Exclusive_Process, 535.1\n"
     found = facts.parse_power(Completed(0, row, b""))
-    assert found == {"GPU-1": facts.Power(None, 700.0, "0x0000000000000004", "Exclusive_Process", "535.1")}
+    assert found == {"GPU-1": facts.Power(None, 700.0, "0x0000000000000004", "exclusive process", "535.1")}
+
+
+@pytest.mark.parametrize(
+    ("bits", "reasons"),
+    [
+        ("0x0000000000000000", ()),
+        ("0x0000000000000001", ("idle",)),
+        ("0x0000000000000044", ("power cap", "hardware heat limit")),
+        ("0x0000000000000200", ("0x200",)),
+        ("[N/A]", ()),
+        ("", ()),
+    ],
+)
+def test_why_clocks_are_low_is_told_in_words(bits: str, reasons: tuple[str, ...]) -> None:
+    assert throttle.reasons(bits) == reasons
 
 
 @pytest.mark.parametrize(
@@ -112,3 +160,5 @@ def test_this_machine_answers(shell: LocalShell) -> None:
     assert isinstance(host, Host)
     assert host.hostname == os.uname().nodename
     assert host.kernel == os.uname().release
+    assert host.available_mib is not None
+    assert 0 < host.available_mib <= host.memory_mib

@@ -74,8 +74,13 @@ def test_room_on_the_disk_is_judged_from_the_probe(state, changes, what):
 
 
 def test_a_machine_with_hardly_any_memory_is_named(state):
-    small = replace(state, host=replace(state.host, memory_mib=512))
-    assert [str(lack) for lack in seen_lacks(small)] == ["memory: 512 MiB, 1024 are needed"]
+    small = replace(state, host=replace(state.host, memory_mib=512, available_mib=None))
+    assert [str(lack) for lack in seen_lacks(small)] == ["memory: 512 MiB available, 1024 are needed"]
+
+
+def test_memory_that_others_hold_is_none_for_the_job(state):
+    full = replace(state, host=replace(state.host, memory_mib=65_536, available_mib=300))
+    assert [str(lack) for lack in seen_lacks(full)] == ["memory: 300 MiB available, 1024 are needed"]
 
 
 WHEEL = {

@@ -60,6 +60,16 @@ def test_what_the_driver_says_of_a_free_gpu(asked):
         (Card("GPU-1", used_mib=60_000), "60000 MiB in use"),
         (Card("GPU-1", use_pct="97"), "97 % utilised"),
         (Card("GPU-1", use_pct="[N/A]"), ""),
+        (Card("GPU-1", use_pct="[Not Supported]", used_mib=60_000), "60000 MiB in use"),
+        (Card("GPU-1", total_mib="[N/A]", used_mib="[N/A]"), ""),
+        (Card("GPU-1", total_mib="[N/A]", used_mib="[N/A]", app="train"), "in use by train (4711)"),
+        (Card("GPU-1", total_mib="[N/A]", used_mib="[N/A]", use_pct="97"), "97 % utilised"),
+        (
+            Card("GPU-1", total_mib="[N/A]", used_mib="[N/A]", use_pct="[N/A]"),
+            "neither its memory in use nor its utilisation is known",
+        ),
+        (Card("GPU-1", mode="Exclusive_Process"), ""),
+        (Card("GPU-1", mode="Prohibited"), "its compute mode is prohibited: nobody may compute there"),
     ],
 )
 def test_a_gpu_is_busy_by_its_processes_its_memory_or_its_utilisation(asked, card, reason):
@@ -92,6 +102,7 @@ def test_what_cannot_be_known_counts_as_busy(asked, daemon, file, text, reason):
     state = asked()
     assert isinstance(state, Unusable)
     assert state.why.startswith(reason)
+    assert state.is_reached
 
 
 def test_a_driver_that_hangs_costs_its_own_deadline_and_is_ended(daemon):
@@ -99,7 +110,7 @@ def test_a_driver_that_hangs_costs_its_own_deadline_and_is_ended(daemon):
     (daemon.programs / "hangs").touch()
     began = time.monotonic()
     state = probe(daemon.shell(), daemon.pod(), limit_s=1.0)
-    assert state == Unusable(daemon.pod(), "counts as busy: no answer in time")
+    assert state == Unusable(daemon.pod(), "counts as busy: no answer in time", is_reached=True)
     assert time.monotonic() - began < 15
     assert daemon.sessions() == []
 
