@@ -1,16 +1,19 @@
 """The way to a pod: which hosts, ports, users and keys, hop by hop, as `ssh` itself would go.
 
 `~/.ssh/config` is asked through `ssh -G`, which knows Include, Match and tokens; where there is no `ssh`
-program the caller's own reader stands in, and the route carries a warning. Pure but for that one question.
+program the caller's own reader stands in, and the route carries a warning. What `ssh -G` leaves as it stands
+(tokens, `~`, variables) is filled in here. Pure but for that one question, and which files exist.
 """
 
 from __future__ import annotations
 
 import getpass
+import os
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pods.inventory import Pod
@@ -58,7 +61,8 @@ def route_to(pod: Pod, config: Path | None, fallback: Callable[[str, Path | None
             raise PodError(f"{pod.name}: more than {MOST_HOPS} jumps")
         hops.append(_hop(f"jump:{host}", host, on_the_way, user, port, None))
     hops.append(_hop(pod.name, pod.host, settings, pod.user, pod.port, pod.key))
-    through = None if proxy in (None, "none") else _expanded(proxy, hops[0])
+    # it stands in for a jump: then the pod is the only hop
+    through = None if proxy in (None, "none") else _filled(proxy, _proxy_tokens(pod.host, hops[0]))
     return Route(tuple(hops), through, tuple(asked.warnings))
 
 
@@ -101,21 +105,53 @@ class _Asked:
 def _hop(
     pin: str, host: str, settings: Settings, user: str | None, port: int | None, key: Path | None
 ) -> Hop:
-    named = [key] if key else [Path(one).expanduser() for one in settings.get("identityfile", ())]
-    return Hop(
+    hop = Hop(
         pin=pin,
         host=_value(settings, "hostname") or host,
         port=port or int(_value(settings, "port") or 22),
         user=user or _value(settings, "user") or getpass.getuser(),
-        keys=tuple(one for one in named if one.exists()) if not key else (key,),
         has_only_keys=key is not None or _value(settings, "identitiesonly") == "yes",
     )
+    if key is not None:
+        return replace(hop, keys=(key,))
+    tokens = _file_tokens(host, hop, settings)
+    named = [_file(one, tokens) for one in settings.get("identityfile", ())]
+    return replace(hop, keys=tuple(one for one in named if one.exists()))
 
 
-def _expanded(command: str, hop: Hop) -> str:
-    """The tokens of ssh_config that a ProxyCommand may hold; `ssh -G` leaves them as they are."""
-    values = {"%h": hop.host, "%n": hop.host, "%p": str(hop.port), "%r": hop.user, "%%": "%"}
-    return re.sub("%[hnpr%]", lambda token: values[token[0]], command)
+def _file(text: str, tokens: Mapping[str, str]) -> Path:
+    """Variables are filled in as well as tokens; one that is not set leaves a name that no file has."""
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # ~somebody who is not there
+        path = Path(text)
+    variables = {f"${{{name}}}": value for name, value in os.environ.items()}
+    return Path(_filled(str(path), {**variables, **tokens}))
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """In one pass: what a value holds is no token. What is none stays as it stands."""
+    return re.sub(r"%.|\$\{[^}]*\}", lambda found: values.get(found[0], found[0]), text)
+
+
+def _proxy_tokens(host: str, hop: Hop) -> Mapping[str, str]:
+    """Those that a ProxyCommand may hold, by ssh_config(5); `host` is what was asked for."""
+    return {"%%": "%", "%h": hop.host, "%n": host, "%p": str(hop.port), "%r": hop.user}
+
+
+def _file_tokens(host: str, hop: Hop, settings: Settings) -> Mapping[str, str]:
+    """Those that an IdentityFile may hold, but for %C: a digest that is for the names of sockets."""
+    here = socket.gethostname()
+    return {
+        **_proxy_tokens(host, hop),
+        "%d": str(Path.home()),
+        "%i": str(os.getuid()),
+        "%j": _value(settings, "proxyjump") or "",
+        "%k": _value(settings, "hostkeyalias") or host,
+        "%L": here.partition(".")[0],
+        "%l": here,
+        "%u": getpass.getuser(),
+    }
 
 
 def _place(text: str) -> tuple[str | None, str, int | None]:

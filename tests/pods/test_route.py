@@ -1,6 +1,8 @@
 """The way to a pod, as `ssh -G` tells it from a configuration of ours."""
 
 import getpass
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,46 @@ def test_a_jump_of_the_inventory_stands_in_for_that_of_the_configuration(config)
 
 def test_a_proxy_command_is_kept(config):
     assert route_to(Pod("x", host="proxied"), config, never).proxy == "nc proxied 22"
+
+
+def test_a_proxy_command_may_name_the_host_that_was_asked_for(config):
+    with config.open("a") as file:
+        file.write("Host named\n  HostName 10.0.0.9\n  ProxyCommand hop %n %h %r %% %d\n  User me\n")
+    assert route_to(Pod("x", host="named"), config, never).proxy == "hop named 10.0.0.9 me % %d"
+
+
+@pytest.mark.parametrize(
+    ("named", "file"),
+    [
+        ("%d/k", "k"),
+        ("~/k", "k"),
+        ("${KEYS}/k", "k"),
+        ("%d/%h-%n", "10.0.0.8-tokens"),
+        ("%d/%r:%p", "me:2022"),
+        ("%d/%u", getpass.getuser()),
+        ("%d/%i", str(os.getuid())),
+        ("%d/%l", socket.gethostname()),
+        ("%d/%L", socket.gethostname().partition(".")[0]),
+        ("%d/%k%j", "tokens"),
+        ("%d/%%h", "%h"),
+        ("%d/${PERCENT}", "%h"),
+    ],
+)
+def test_tokens_of_an_identity_file_are_filled_in_as_ssh_does(tmp_path, monkeypatch, named, file):
+    for name, value in (("HOME", str(tmp_path)), ("KEYS", str(tmp_path)), ("PERCENT", "%h")):
+        monkeypatch.setenv(name, value)
+    (tmp_path / file).touch()
+    text = f"Host tokens\n HostName 10.0.0.8\n Port 2022\n User me\n IdentityFile {named}\n"
+    (tmp_path / "config").write_text(text)
+    [hop] = route_to(Pod("x", host="tokens"), tmp_path / "config", never).hops
+    assert hop.keys == (tmp_path / file,)
+
+
+def test_an_identity_file_that_is_not_there_is_not_offered(tmp_path, monkeypatch):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    names = "".join(f" IdentityFile {one}\n" for one in ("%d/none", "${NOT_SET}/k", "~nobody-of-that-name/k"))
+    (tmp_path / "config").write_text(f"Host x\n{names}")
+    assert route_to(Pod("x"), tmp_path / "config", never).hops[0].keys == ()
 
 
 def test_settings_with_more_than_one_value_keep_their_order():
