@@ -87,16 +87,19 @@ def _pods(operator: Operator) -> str:
     from pods.probe import PodState
 
     from agent.fleet import fleet_of
+    from agent.pods_command import warnings_of
 
     if operator.pods is None:
         return "none named: this machine measures"
     fleet = fleet_of(operator.pods)
     states = fleet.probe()
+    warnings = [f"; {name}: {one}" for name, told in warnings_of(fleet).items() for one in told]
     fleet.close()
     away = [f"{state.pod.name} ({state.why})" for state in states if not isinstance(state, PodState)]
     if away:
-        raise TaskError(f"{len(states) - len(away)} of {len(states)} usable; not {', '.join(away)}")
-    return f"{len(states)} usable"
+        told = f"{len(states) - len(away)} of {len(states)} usable; not {', '.join(away)}"
+        raise TaskError(told + "".join(warnings))
+    return f"{len(states)} usable" + "".join(warnings)
 
 
 def _key(operator: Operator) -> str:

@@ -7,6 +7,7 @@ engine and packages the runs had is known only afterwards: a floor of others is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ def known_in(found: store.Stored, plan: Plan, now: datetime) -> Known:
             records.append(NoiseRecord.from_dict(body))
         except ValueError as error:
             warnings.append(f"noise file {name!r} is passed over: {error}")
-    since = (now - timedelta(days=FRESH_DAYS)).date().isoformat()
+    since = _fresh_since(now)
     harness, outdated = harness_digest(), {}
     pooled: list[Noise] = []
     for recipe in plan.recipes:
@@ -103,13 +104,36 @@ def known_here(plan: Plan) -> Known:
 
 def floors_text(known: Sequence[Noise]) -> str:
     """The content of `floors.json`: every floor that is known, of each engine and environment."""
-    floors = [
-        Floor(one.recipe, metric, one.engine, one.environment, floor, len(effects), one.measured)
-        for one in known
-        for metric, effects in one.effects.items()
-        if (floor := one.floor(metric)) is not None
-    ]
-    return json.dumps({"schema": SCHEMA, "floors": [asdict(floor) for floor in floors]}, indent=1) + "\n"
+    floors = [asdict(floor) for one in known for floor in _floors(one)]
+    return json.dumps({"schema": SCHEMA, "floors": floors}, indent=1) + "\n"
+
+
+def floors_on(found: store.Stored, now: datetime) -> tuple[Floor, ...]:
+    """Every floor that this harness has measured on a unit, of whatever plan; files that are no records are
+    passed over."""
+    records = []
+    for body in found.records.values():
+        with contextlib.suppress(ValueError):
+            records.append(NoiseRecord.from_dict(body))
+    since, harness = _fresh_since(now), harness_digest()
+    return tuple(
+        floor
+        for workload in sorted({record.workload for record in records})
+        for one in noise.pooled(records, workload, harness=harness, fresh_since=since)
+        for floor in _floors(one)
+    )
+
+
+def _fresh_since(now: datetime) -> str:
+    return (now - timedelta(days=FRESH_DAYS)).date().isoformat()
+
+
+def _floors(known: Noise) -> Iterator[Floor]:
+    for metric, effects in known.effects.items():
+        if (floor := known.floor(metric)) is not None:
+            yield Floor(
+                known.recipe, metric, known.engine, known.environment, floor, len(effects), known.measured
+            )
 
 
 def read_floors(folder: Path) -> tuple[Floor, ...] | None:

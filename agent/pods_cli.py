@@ -28,7 +28,10 @@ def pods(
     if context.invoked_subcommand is None:
         from agent.pods_command import show_pods
 
-        typer.echo(show_pods(inventory, as_json=as_json))
+        text, warnings = show_pods(inventory, as_json=as_json)
+        for line in warnings:
+            typer.echo(line, err=True)
+        typer.echo(text)
 
 
 @app.command(epilog="Example: paceline pods choose --gpu-type H100 --memory-gib 60 --explain")
@@ -96,7 +99,7 @@ def leases(
     lift: Annotated[str | None, typer.Option(metavar="SLOT", help="Take a slot out of quarantine.")] = None,
 ) -> None:
     """List who holds which slot, and what is in quarantine."""
-    from agent.pods_command import leases
+    from agent.leases_command import leases
 
     for line in leases(context.obj, name, release, lift):
         typer.echo(line)
@@ -116,4 +119,4 @@ def gc(
     """Say what may go from a workspace: jobs whose verdict stands on the issue, environments long unused."""
     from agent.agent_command import gc_pods
 
-    gc_pods(config, name, days=days, is_meant=yes)
+    raise typer.Exit(gc_pods(config, name, days=days, is_meant=yes))

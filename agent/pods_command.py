@@ -1,18 +1,20 @@
-"""`paceline pods`: what each machine is like now, which one would be chosen, whose key and lease it is.
+"""`paceline pods`: what each machine is like now, which one would be chosen, and whose key it has.
 
-Reads pods.toml; changes something only by `trust` (the file of pins), `leases --release` and `--lift`, and
-`bootstrap`. Each answer is made by a pure function from what the pods said.
+Reads pods.toml; changes something only by `trust` (the file of pins) and `bootstrap`. Each answer is made by
+a pure function from what the pods said.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pods import answers
+from pods import answers, throttle
 from pods.archive import supervisor_archive
 from pods.choose import Choice, Need, freest
 from pods.fleet import Fleet
@@ -23,15 +25,18 @@ from pods.shell import PodError
 
 from agent.errors import TaskError
 from agent.fleet import fleet_of
+from agent.floors import floors_on
 
 SCHEMA = 1
 BOOTSTRAP_S = 1300.0
 """Its programs may be installed meanwhile."""
 GIB = 1 << 30
+MIB_PER_GIB = 1024
 HEADER = (
-    *("pod", "state", "free", "device", "memory", "used", "use", "power", "disk", "load", "held by", "price"),
-    "chosen",
+    *("pod", "class", "state", "free", "device", "memory", "used", "use", "power", "disk", "load"),
+    *("held by", "price", "chosen"),
 )
+USUAL_MODES = ("", "default")
 Ask = Callable[[str], str]
 
 
@@ -49,14 +54,31 @@ class Wanted:
         return Need(self.gpu_type, self.memory_gib, self.disk_gib, self.tags)
 
 
-def show_pods(path: Path, *, as_json: bool) -> str:
+Warnings = Mapping[str, Sequence[str]]
+"""By pod: what was not understood of the way to it."""
+
+
+def show_pods(path: Path, *, as_json: bool) -> tuple[str, tuple[str, ...]]:
+    """What to print, and a line for each warning."""
     fleet = fleet_of(path)
     states = fleet.probe()
+    warnings = warnings_of(fleet)
     fleet.close()
+    lines = tuple(f"{name}: {one}" for name, told in warnings.items() for one in told)
     choice = freest(states, Need())
     if as_json:
-        return json.dumps({"schema": SCHEMA, "pods": pods_dicts(states, choice)}, indent=1)
-    return pods_text(states, choice)
+        pods = pods_dicts(states, choice, warnings, datetime.now(UTC))
+        return json.dumps({"schema": SCHEMA, "pods": pods}, indent=1), lines
+    return pods_text(states, choice), lines
+
+
+def warnings_of(fleet: Fleet) -> Warnings:
+    """A pod that there is no way to says so itself, where it is asked."""
+    found: dict[str, Sequence[str]] = {}
+    for pod in fleet.inventory.pods:
+        with contextlib.suppress(PodError):
+            found[pod.name] = fleet.route(pod.name).warnings if pod.engine == "ssh" else ()
+    return found
 
 
 def choose(path: Path, wanted: Wanted, *, explain: bool) -> tuple[str, bool]:
@@ -72,7 +94,7 @@ def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
     from pods.ssh.link import LIMITS, host_key_of
 
     fleet = fleet_of(path)
-    pod = _pod(fleet, name)
+    pod = pod_named(fleet, name)
     if pod.engine == "local":
         raise TaskError(f"{name} is this machine: there is no host key")
     route = fleet.route(name)
@@ -90,26 +112,10 @@ def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
         yield f"that was a machine on the way; again for the next: paceline pods trust {name}"
 
 
-def leases(path: Path, name: str | None, release: str | None, lift: str | None) -> Iterator[str]:
-    """Lists who holds what; gives one back whose job is dead, or lifts a quarantine. Raises TaskError."""
-    fleet = fleet_of(path)
-    if (release or lift) and name is None:
-        raise TaskError("name the pod whose slot it is: paceline pods leases POD --release SLOT")
-    if name is not None and lift:
-        yield _lifted(fleet, _pod(fleet, name), lift)
-    elif name is not None and release:
-        yield _released(fleet, _pod(fleet, name), release)
-    else:
-        chosen = [_pod(fleet, name)] if name else list(fleet.inventory.pods)
-        for pod in chosen:
-            yield from _lease_lines(fleet.probe_one(pod.name))
-    fleet.close()
-
-
 def bootstrap(path: Path, name: str) -> Iterator[str]:
     """Makes a pod ready and says what that changed. Raises TaskError, PodError where something is lacking."""
     fleet = fleet_of(path)
-    pod = _pod(fleet, name)
+    pod = pod_named(fleet, name)
     argv = ["bootstrap", "--machine", str(pod.machine), "--workspace", str(pod.workspace)]
     answer = answers.bring(fleet.shell(name), supervisor_archive(), argv, timeout_s=BOOTSTRAP_S)
     fleet.close()
@@ -117,6 +123,14 @@ def bootstrap(path: Path, name: str) -> Iterator[str]:
     if answer["lacks"]:
         raise PodError(f"{name} lacks {'; '.join(answer['lacks'])}")
     yield f"{name}: ready" if answer["changed"] else f"{name}: was ready, nothing changed"
+
+
+def pod_named(fleet: Fleet, name: str) -> Pod:
+    """Raises TaskError."""
+    try:
+        return fleet.inventory.pod(name)
+    except InventoryError as error:
+        raise TaskError(str(error)) from None
 
 
 def pods_text(states: Sequence[PodState | Unusable], choice: Choice) -> str:
@@ -129,14 +143,17 @@ def pods_text(states: Sequence[PodState | Unusable], choice: Choice) -> str:
     return f"{tabulate(rows, HEADER, tablefmt='simple', disable_numparse=True)}\n\n{why}"
 
 
-def pods_dicts(states: Sequence[PodState | Unusable], choice: Choice) -> list[dict[str, Any]]:
+def pods_dicts(
+    states: Sequence[PodState | Unusable], choice: Choice, warnings: Warnings, now: datetime
+) -> list[dict[str, Any]]:
     ranked = {one.pod: (place, one) for place, one in enumerate(choice.ranked, 1)}
     found = []
     for state in states:
         place, one = ranked[state.pod.name]
         head: dict[str, Any] = {
             "name": state.pod.name,
-            "is_reached": isinstance(state, PodState),
+            "is_reached": state.is_reached if isinstance(state, Unusable) else True,
+            "warnings": list(warnings.get(state.pod.name, ())),
             "rank": place if one.slot else None,
             "slot": one.slot,
             "reason": one.reason,
@@ -144,7 +161,7 @@ def pods_dicts(states: Sequence[PodState | Unusable], choice: Choice) -> list[di
             "class": state.pod.tenancy,
             "tags": list(state.pod.tags),
         }
-        found.append(head | (_state_dict(state) if isinstance(state, PodState) else {"slots": []}))
+        found.append(head | (_state_dict(state, now) if isinstance(state, PodState) else {"slots": []}))
     return found
 
 
@@ -175,20 +192,19 @@ def _row(state: PodState | Unusable, choice: Choice) -> tuple[str, ...]:
     )
     chosen = "" if place is None else "first" if place == 1 else str(place)
     if isinstance(state, Unusable):
-        return (state.pod.name, "unusable", *[""] * 9, price, chosen)
+        return (state.pod.name, state.pod.tenancy, "unusable", *[""] * 9, price, chosen)
     gpus = [slot.gpu for slot in state.slots if slot.gpu]
     holders = [Path(slot.holder).name for slot in state.slots if slot.holder]
     disk = f"{state.disk.free_b / GIB:.0f} GiB" if state.disk else "?"
     return (
         state.pod.name,
+        state.pod.tenancy,
         "free" if state.free else "busy",
         f"{len(state.free)}/{len(state.slots)}",
-        ", ".join(dict.fromkeys(gpu.name for gpu in gpus)) or f"{state.host.cores} cores",
-        f"{max(gpu.memory_total_mib for gpu in gpus) / 1024:.0f} GiB"
-        if gpus
-        else f"{state.host.memory_mib / 1024:.0f} GiB",
-        _joined(f"{gpu.memory_used_mib / 1024:.0f}" for gpu in gpus),
-        _joined("?" if gpu.utilization_pct is None else f"{gpu.utilization_pct:.0f}" for gpu in gpus),
+        ", ".join(dict.fromkeys(map(_device, state.slots))) if gpus else f"{state.host.cores} cores",
+        _memory(state),
+        _joined(_figure(gpu.memory_used_mib, MIB_PER_GIB) for gpu in gpus),
+        _joined(_figure(gpu.utilization_pct) for gpu in gpus),
         _joined(_power(slot) for slot in state.slots if slot.gpu),
         disk,
         f"{state.host.load_1min:.1f}",
@@ -202,6 +218,24 @@ def _joined(parts: Iterator[str]) -> str:
     return " ".join(parts)
 
 
+def _figure(number: float | None, unit: float = 1.0) -> str:
+    return "?" if number is None else f"{number / unit:.0f}"
+
+
+def _device(slot: Slot) -> str:
+    """With its compute mode, where that is not the usual one."""
+    name = slot.gpu.name if slot.gpu else slot.name
+    return name if slot.compute_mode in USUAL_MODES else f"{name} ({slot.compute_mode})"
+
+
+def _memory(state: PodState) -> str:
+    """The largest GPU's, or the host's."""
+    gpus = [slot.gpu for slot in state.slots if slot.gpu]
+    told_mib = [gpu.memory_total_mib for gpu in gpus if gpu.memory_total_mib is not None]
+    memory_mib = max(told_mib, default=None) if gpus else state.host.memory_mib
+    return f"{_figure(memory_mib, MIB_PER_GIB)} GiB"
+
+
 def _power(slot: Slot) -> str:
     """Of the limit, in per cent."""
     if slot.power_w is None or not slot.power_limit_w:
@@ -209,7 +243,7 @@ def _power(slot: Slot) -> str:
     return f"{100 * slot.power_w / slot.power_limit_w:.0f}%"
 
 
-def _state_dict(state: PodState) -> dict[str, Any]:
+def _state_dict(state: PodState, now: datetime) -> dict[str, Any]:
     return {
         "host": {"hostname": state.host.hostname, "cores": state.host.cores, "boot_id": state.host.boot_id},
         "load_1min": state.host.load_1min,
@@ -227,48 +261,10 @@ def _state_dict(state: PodState) -> dict[str, Any]:
                 "power_w": slot.power_w,
                 "power_limit_w": slot.power_limit_w,
                 "is_shared": slot.is_shared,
+                "compute_mode": slot.compute_mode,
+                "throttle": list(throttle.reasons(slot.throttle)),
+                "floors": [asdict(one) for one in floors_on(state.noise_of(slot.name), now)],
             }
             for slot in state.slots
         ],
     }
-
-
-def _lease_lines(state: PodState | Unusable) -> Iterator[str]:
-    if isinstance(state, Unusable):
-        yield f"{state.pod.name}: {state.why}"
-        return
-    told = [slot for slot in state.slots if slot.holder or slot.busy]
-    for slot in told:
-        holder = f" by {slot.holder}" if slot.holder else ""
-        yield f"{state.pod.name} {slot.name}: {slot.busy or 'may be reclaimed'}{holder}"
-    if not told:
-        yield f"{state.pod.name}: nothing is held"
-
-
-def _released(fleet: Fleet, pod: Pod, slot: str) -> str:
-    found = _asked(fleet, pod, "show", slot)["leases"]
-    if not found:
-        raise TaskError(f"{pod.name} {slot} is not held")
-    [lease] = found
-    if lease["held_because"] is not None:
-        job = (lease["holder"] or {}).get("job")
-        raise TaskError(f"{pod.name} {slot} is held by {job}: {lease['held_because']}; cancel its job first")
-    answer = _asked(fleet, pod, "release", slot, "--token", lease["holder"]["token"])
-    return f"{pod.name} {slot}: " + ("released" if answer["released"] else str(answer["why"]))
-
-
-def _lifted(fleet: Fleet, pod: Pod, slot: str) -> str:
-    was = _asked(fleet, pod, "lift", slot)["lifted"]
-    return f"{pod.name} {slot}: {'out of quarantine' if was else 'was not in quarantine'}"
-
-
-def _asked(fleet: Fleet, pod: Pod, action: str, slot: str, *more: str) -> Any:
-    argv = ["lease", action, "--machine", str(pod.machine), "--slot", slot, *more]
-    return answers.bring(fleet.shell(pod.name), supervisor_archive(), argv)
-
-
-def _pod(fleet: Fleet, name: str) -> Pod:
-    try:
-        return fleet.inventory.pod(name)
-    except InventoryError as error:
-        raise TaskError(str(error)) from None

@@ -79,7 +79,8 @@ def _tidy(arguments: argparse.Namespace) -> dict[str, Any]:
 def _lease(arguments: argparse.Namespace) -> dict[str, Any]:
     machine = _machine(arguments)
     if arguments.action == "show":
-        return lease.show(machine, arguments.slot, arguments.start_within_s)
+        shown = lease.show(machine, arguments.slot, arguments.start_within_s)
+        return {**shown, "quarantine": quarantine.show(machine)}
     if arguments.slot is None:
         raise ValueError("--slot is missing")
     if arguments.action == "take":

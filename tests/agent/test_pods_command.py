@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from agent.cli import app
+from agent.dispatch import harness_digest
 from agent.errors import TaskError
+from agent.leases_command import lease_text
 from agent.pods_command import trust
+from bench.noise import NoiseRecord, Replicate
+from pods import noise
 from pods.host_keys import read_pins
 from pods.inventory import _Pod, parse_inventory
+from pods.leases import Lease
+from pods.shell_local import LocalShell
 from pods.supervisor import lease, quarantine
 from pods.supervisor.paths import MachinePaths
 from tests.daemons.nvidia import Card, install
@@ -28,6 +36,7 @@ workspace = "{folder}/work"
 machine = "{folder}/machine"
 python = "{python}"
 price_per_hour = {price}
+class = "community"
 """
 
 
@@ -97,7 +106,7 @@ def test_a_changed_key_shows_both_fingerprints(inventory, paceline, tmp_path):
     out = paceline("trust", "alpha", "--yes").output
     assert f"pinned: {before}" in out
     assert f"shown:  {alpha.key}" in out
-    assert "alpha  free" in paceline().output
+    assert "alpha  community  free" in paceline().output
 
 
 def test_the_table_says_what_each_pod_has_and_which_is_first(inventory, paceline, tmp_path):
@@ -107,9 +116,9 @@ def test_the_table_says_what_each_pod_has_and_which_is_first(inventory, paceline
     install(found["alpha"].programs, [Card("GPU-1", app="train"), Card("GPU-2", watts=140)])
     install(found["beta"].programs, [Card("GPU-3")])
     rows = [line.split() for line in paceline().output.splitlines()[2:4]]
-    assert [(row[0], row[1], row[2], row[-1]) for row in rows] == [
-        ("alpha", "free", "1/2", "2"),
-        ("beta", "free", "1/1", "first"),
+    assert [(*row[:4], row[-1]) for row in rows] == [
+        ("alpha", "community", "free", "1/2", "2"),
+        ("beta", "community", "free", "1/1", "first"),
     ]
     pods = json.loads(paceline("--json").output)["pods"]
     assert [(pod["name"], pod["rank"], pod["slot"]) for pod in pods] == [
@@ -123,19 +132,112 @@ def test_the_table_says_what_each_pod_has_and_which_is_first(inventory, paceline
     assert paceline("choose", "--gpu-type", "B200").exit_code == 3
 
 
+def test_what_the_driver_says_of_a_slot_is_told(inventory, paceline, tmp_path):
+    alpha = inventory(alpha=3)["alpha"]
+    trusted(tmp_path, "alpha")
+    capped = {"mode": "Exclusive_Process", "throttle": "0x0000000000000004"}
+    gb10 = {"total_mib": "[N/A]", "used_mib": "[N/A]"}
+    install(alpha.programs, [Card("GPU-1", **capped), Card("GPU-2", mode="Prohibited")])
+    exclusive, prohibited = json.loads(paceline("--json").output)["pods"][0]["slots"]
+    assert (exclusive["compute_mode"], exclusive["busy"]) == ("exclusive process", "")
+    assert exclusive["throttle"] == ["power cap"]
+    assert prohibited["busy"] == "its compute mode is prohibited: nobody may compute there"
+    assert "NVIDIA H100 80GB HBM3 (exclusive process)" in paceline().output
+    install(alpha.programs, [Card("GPU-1", name="NVIDIA GB10", **gb10)])
+    [slot] = json.loads(paceline("--json").output)["pods"][0]["slots"]
+    assert (slot["memory_total_mib"], slot["memory_used_mib"], slot["busy"]) == (None, None, "")
+    assert "? GiB" in paceline().output
+    assert paceline("choose", "--memory-gib", "60").exit_code == 3
+
+
+def test_the_noise_floor_of_a_slot_is_told(inventory, paceline, tmp_path):
+    alpha = inventory(alpha=3)["alpha"]
+    trusted(tmp_path, "alpha")
+    install(alpha.programs, [Card("GPU-1"), Card("GPU-2")])
+    replicates = tuple(Replicate({"job_tokens_per_s": 0.01 * sign}, 60.0) for sign in (1, -1) * 3)
+    today = datetime.now(UTC).date().isoformat()
+    record = NoiseRecord("w", "sft", "lockstep", "e", harness_digest(), "c", "j", today, 1.0, replicates)
+    noise.add(LocalShell(), alpha.pod().machine, "GPU-2", "sft", record.to_dict())
+    noise.add(LocalShell(), alpha.pod().machine, "GPU-2", "other", {"schema": 99})
+    quiet, measured = json.loads(paceline("--json").output)["pods"][0]["slots"]
+    assert quiet["floors"] == []
+    [floor] = measured["floors"]
+    assert (floor["recipe"], floor["metric"], floor["n"]) == ("sft", "job_tokens_per_s", 6)
+    assert floor["floor"] == pytest.approx(2.571 * 0.010954 / 6**0.5, rel=1e-3)
+
+
+def test_a_pod_whose_driver_errs_was_reached_and_one_that_is_away_was_not(inventory, paceline, tmp_path):
+    found = inventory(alpha=3, beta=2)
+    for name in found:
+        trusted(tmp_path, name)
+    install(found["alpha"].programs, [Card("GPU-1")])
+    (found["alpha"].programs / "errs").touch()
+    found["beta"].stop()
+    alpha, beta = json.loads(paceline("--json").output)["pods"]
+    assert (alpha["is_reached"], beta["is_reached"]) == (True, False)
+    assert alpha["reason"].startswith("counts as busy: nvidia-smi: exit status 255")
+
+
+def test_what_was_not_understood_of_the_way_to_a_pod_is_said(inventory, paceline, tmp_path, monkeypatch):
+    inventory(alpha=3, beta=2)
+    for name in ("alpha", "beta"):
+        trusted(tmp_path, name)
+    assert paceline().stderr == ""
+    monkeypatch.setenv("PATH", "/nowhere")
+    warning = "there is no ssh program: Include, Match and tokens of ~/.ssh/config are not understood"
+    assert paceline().stderr.splitlines() == [f"alpha: {warning}", f"beta: {warning}"]
+    done = paceline("--json")
+    assert [pod["warnings"] for pod in json.loads(done.stdout)["pods"]] == [[warning], [warning]]
+
+
 def test_a_lease_of_a_dead_job_is_given_back_and_that_of_a_living_one_is_not(inventory, paceline, tmp_path):
     alpha = inventory(alpha=2)["alpha"]
     trusted(tmp_path, "alpha")
     machine, job = MachinePaths(alpha.pod().machine), alpha.folder / "work" / "jobs" / "x"
     job.mkdir(parents=True)
     lease.take(machine, "cpu", job, 120.0)
-    assert "alpha cpu: leased: taken" in (out := paceline("leases").output)
-    assert str(job) in out
+    head = rf"alpha cpu: leased by {job} for \d+ s: "
+    assert re.fullmatch(rf"{head}taken \d+ s ago, may start within 120 s\n", paceline("leases").output)
     refused = paceline("leases", "alpha", "--release", "cpu")
     assert "may start within" in str(refused.exception)
+    assert "only what is dead is given back" in str(refused.exception)
     (job / "exit.json").write_text("{}")
+    assert re.fullmatch(rf"{head}its job is dead, it may be reclaimed\n", paceline("leases").output)
     assert paceline("leases", "alpha", "--release", "cpu").output == "alpha cpu: released\n"
     assert paceline("leases").output == "alpha: nothing is held\n"
+    assert "alpha cpu is not held" in str(paceline("leases", "alpha", "--release", "cpu").exception)
+
+
+def test_leases_and_quarantine_of_gpus_that_are_gone_are_listed_also_where_the_driver_errs(
+    inventory, paceline, tmp_path
+):
+    alpha = inventory(alpha=2)["alpha"]
+    trusted(tmp_path, "alpha")
+    machine = MachinePaths(alpha.pod().machine)
+    for slot in ("GPU-1", "GPU-gone"):
+        lease.take(machine, slot, alpha.folder / slot, 120.0)
+    quarantine.put(machine, "GPU-gone-2", "it smells", alpha.folder)
+    holder = machine.lease("GPU-1") / lease.HOLDER
+    holder.write_text(json.dumps({**json.loads(holder.read_text()), "boot": "another"}))
+    install(alpha.programs, [Card("GPU-1")])
+    (alpha.programs / "errs").touch()
+    lines = paceline("leases").output.splitlines()
+    head = f"alpha GPU-1: leased by {alpha.folder}/GPU-1 since before a restart: "
+    assert lines[0] == f"{head}its job is dead, it may be reclaimed"
+    assert re.match(rf"alpha GPU-gone: leased by {alpha.folder}/GPU-gone for \d+ s: taken", lines[1])
+    assert lines[2:] == ["alpha GPU-gone-2: quarantined: it smells"]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"),
+    [(59.0, "for 59 s"), (60.0, "for 1 min"), (3599.0, "for 60 min"), (5400.0, "for 1.5 h"), (None, "since")],
+)
+def test_a_lease_says_how_long_it_stands(age_s, text):
+    assert f"leased by /x {text}" in lease_text(Lease("cpu", "/x", age_s, "its supervisor lives"))
+
+
+def test_a_lease_that_cannot_be_read_says_so_and_no_age():
+    assert lease_text(Lease("cpu", "", None, "unreadable: x")) == "leased: unreadable: x"
 
 
 def test_a_slot_comes_out_of_quarantine(inventory, paceline, tmp_path):

@@ -232,12 +232,22 @@ def test_a_job_folder_goes_once_its_verdict_stands(life):
     life.until(lambda: "results v1" in life.markers(number))
     life.until_verdict(number)
     [job] = life.jobs()
+    ended = life.daemons["beta"].pod().workspace / "jobs" / "another"
+    ended.mkdir(parents=True)
+    (ended / "exit.json").write_text("{}")
     told = life.run("pods", "gc")
+    assert told.returncode == 0
     assert f"alpha: job {job.name} may go" in told.stdout
     assert job.exists()
     assert f"alpha: removed {job.name}" in life.run("pods", "gc", "alpha", "--yes").stdout
     assert not job.exists()
     assert life.run("pods", "gc", "alfa").returncode == 2
+    life.daemons["alpha"].stop()
+    lost = life.run("pods", "gc", "--days", "0")
+    assert lost.returncode == 3
+    assert "alpha: " in lost.stdout
+    assert "Connection refused" in lost.stdout
+    assert "beta: job another stays: it is no job of this repository's issues" in lost.stdout
 
 
 def test_a_job_folder_without_a_verdict_stays(life):
