@@ -247,7 +247,7 @@ def test_a_job_folder_goes_once_its_verdict_stands(life):
     assert lost.returncode == 3
     assert "alpha: " in lost.stdout
     assert "Connection refused" in lost.stdout
-    assert "beta: job another stays: it is no job of this repository's issues" in lost.stdout
+    assert "beta: another stays: it is no job of this repository's issues" in lost.stdout
 
 
 def test_a_job_folder_without_a_verdict_stays(life):
