@@ -57,27 +57,18 @@ def show_issue_logs(config: Path, number: int, run: str | None, *, follow: bool)
         show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True))
 
 
-def gc_pods(config: Path, name: str | None, *, days: float, is_meant: bool) -> int:
-    """Each pod by itself: one that is not reached has a line, and costs the exit status and no other pod."""
+def gc_pods(config: Path, name: str | None, *, days: float, is_meant: bool) -> None:
     from pods.inventory import InventoryError
-    from pods.shell import PodError
 
     from agent.errors import TaskError
     from agent.gc_command import gc
 
-    status = 0
     with open_desk(_operator(config)) as desk:
-        pods = [name] if name else [pod.name for pod in desk.yard.fleet.inventory.pods]
-        for pod in pods:
-            try:
-                for line in gc(desk, pod, days=days, is_meant=is_meant):
-                    print(line, flush=True)
-            except InventoryError as error:
-                raise TaskError(str(error)) from None
-            except PodError as error:
-                print(f"{pod}: {error}", flush=True)
-                status = 3
-    return status
+        try:
+            for line in gc(desk, name, days=days, is_meant=is_meant):
+                print(line, flush=True)
+        except InventoryError as error:
+            raise TaskError(str(error)) from None
 
 
 def cancel_issue(config: Path, number: int) -> None:

@@ -119,4 +119,4 @@ def gc(
     """Say what may go from a workspace: jobs whose verdict stands on the issue, environments long unused."""
     from agent.agent_command import gc_pods
 
-    raise typer.Exit(gc_pods(config, name, days=days, is_meant=yes))
+    gc_pods(config, name, days=days, is_meant=yes)

@@ -245,8 +245,8 @@ def test_a_job_folder_goes_once_its_verdict_stands(life):
     life.daemons["alpha"].stop()
     lost = life.run("pods", "gc", "--days", "0")
     assert lost.returncode == 3
-    assert "alpha: " in lost.stdout
-    assert "Connection refused" in lost.stdout
+    assert lost.stderr.startswith("paceline: alpha: ")
+    assert "Connection refused" in lost.stderr
     assert "beta: another stays: it is no job of this repository's issues" in lost.stdout
 
 
