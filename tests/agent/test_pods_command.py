@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.dispatch import harness_digest
+from agent.doctor import _pods
 from agent.errors import TaskError
 from agent.leases_command import lease_text
+from agent.operator import Operator
 from agent.pods_command import trust
 from bench.noise import NoiseRecord, Replicate
 from pods import noise
@@ -188,6 +190,8 @@ def test_what_was_not_understood_of_the_way_to_a_pod_is_said(inventory, paceline
     assert paceline().stderr.splitlines() == [f"alpha: {warning}", f"beta: {warning}"]
     done = paceline("--json")
     assert [pod["warnings"] for pod in json.loads(done.stdout)["pods"]] == [[warning], [warning]]
+    operator = Operator("acme/target", "https://api.example", "token", pods=tmp_path / "pods.toml")
+    assert _pods(operator) == f"2 usable; alpha: {warning}; beta: {warning}"
 
 
 def test_a_lease_of_a_dead_job_is_given_back_and_that_of_a_living_one_is_not(inventory, paceline, tmp_path):
