@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from bench import tables
@@ -17,6 +18,7 @@ from bench.tables import Table
 from agent.bodies import rendered
 from agent.follow import duration_text
 from agent.mermaid import drawings_of
+from agent.promises import promises_table
 from agent.report import escaped, how_it_was_measured, in_code, recipe_details
 from agent.result import Result
 from agent.specified import specified_table
@@ -24,6 +26,7 @@ from agent.task import Task
 
 RESULTS_LIMIT = 40_000
 """Of the text: payload, frame and what a tracker adds stay below the body's 60,000 characters."""
+NO_REVIEW: Mapping[str, Any] = MappingProxyType({})
 MOST_REASONS = 10
 """In a payload."""
 CUTS = ("charts", "runs", "phases", "lists", "secondary metrics", "extra arms")
@@ -157,23 +160,16 @@ def deviations(result: Result) -> tuple[str, ...]:
     return tuple(found)
 
 
-def verdict_text(result: Result, task: Task | None) -> str:
+def verdict_text(result: Result, task: Task | None, review: Mapping[str, Any] = NO_REVIEW) -> str:
+    """`review` is the payload of the reviewer's verdict on the same plan."""
     judgement = result.judgement
     return rendered(
         "comments/verdict.md.j2",
         judgement=judgement,
         criteria=tables.criteria_table(judgement),
         parities=tables.parity_table(judgement),
-        changes=_changes(task),
+        promises=promises_table(result, task, review),
     )
-
-
-def _changes(task: Task | None) -> Table | None:
-    if task is None or not task.changes:
-        return None
-    why = "NOT MEASURED: this run measures all changes together"
-    rows = tuple((one.name, one.place, one.change, one.expected, why) for one in task.changes)
-    return Table("changes", ("#", "place", "change", "promised", "score"), rows)
 
 
 def results_payload(result: Result, gpu_hours: float, earlier_h: float = 0.0) -> dict[str, Any]:

@@ -131,13 +131,16 @@ def review(look: Look, found: Review | str, plan: str) -> None:
 
 
 def close(look: Look, action: Close) -> None:
-    text = closing_text(look.found.ledger, action.verdict, look.task)
+    task = look.task if look.found.is_same_task else None
+    text = closing_text(look.found.ledger, action.verdict, task)
     post(look, "note", text, {"schema": 1, "closes": action.verdict.marker.version})
 
 
 def verdict(look: Look, result: Result) -> None:
     look.say(f"verdict {result.judgement.verdict.outcome}")
-    post(look, "verdict", verdict_text(result, look.task), verdict_payload(result))
+    reviewed = look.found.ledger.review_for(result.plan.hash)
+    text = verdict_text(result, look.task, reviewed.marker.payload if reviewed else {})
+    post(look, "verdict", text, verdict_payload(result))
 
 
 def fail(look: Look, action: Fail, log: str) -> None:

@@ -7,7 +7,7 @@ Three questions: is each raw file the one that was measured (digests of the exit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def _comments(path: Path, results: Sequence[Result]) -> Iterator[str]:
         text = (
             results_text(result, hours, earlier_h, files=files, task=task)
             if is_results
-            else verdict_text(result, task)
+            else verdict_text(result, task, _review(markers, result.plan.hash))
         )
         for number, (said, given) in enumerate(
             zip_longest(marker.text.split("\n"), text.split("\n"), fillvalue=""), start=1
@@ -103,6 +103,12 @@ def _answers(markers: Sequence[Marker | None]) -> dict[str, str]:
     """What `/set` gave, by key, as the agent's notes have it."""
     settings = (one for marker in markers if marker for one in marker.payload.get("settings", ()))
     return {one["key"]: one["value"] for one in settings}
+
+
+def _review(markers: Sequence[Marker | None], plan: str) -> Mapping[str, Any]:
+    """What the reviewer said of a plan."""
+    found = [one for one in markers if one is not None and one.kind == "reviewer-verdict"]
+    return next((one.payload for one in reversed(found) if one.payload.get("plan") == plan), {})
 
 
 def _job(folder: Path) -> list[str]:

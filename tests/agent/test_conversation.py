@@ -160,7 +160,7 @@ def test_a_misspelt_command_is_asked_about_once(talk):
 
 def test_an_unknown_key_is_told_with_those_there_are(talk):
     comment = talk.says("ada", "/set base=656703d")
-    assert "there is no `base`; keys: baseline, optimized" in talk.reply(comment)
+    assert "there is no `base`; keys: kind, baseline, optimized" in talk.reply(comment)
     assert talk.state()["stage"] == "waiting"
 
 

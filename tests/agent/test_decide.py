@@ -7,6 +7,7 @@ import pytest
 
 from agent.action import (
     Bury,
+    Close,
     Enough,
     Fail,
     Fold,
@@ -18,6 +19,7 @@ from agent.action import (
     Refresh,
     Rest,
     Results,
+    Review,
     Stop,
     Verdict,
 )
@@ -84,6 +86,9 @@ def ended(outcome="finished"):
 
 
 RESULTS = said("results", 1, {"plan": PLAN, "job": "job-a1"})
+REVIEWED = said("reviewer-verdict", 1, {"plan": PLAN})
+VERDICT = said("verdict", 1, {"plan": PLAN})
+CLOSED = said("note", 1, {"closes": 1})
 RUNNING = Running(1, 0.0, None, False)
 INTENDED = replace(STATE, stage="intent", intent=INTENT)
 MEASURING = replace(STATE, stage="running", intent=INTENT)
@@ -180,13 +185,14 @@ def test_a_job_that_runs_is_said_once_then_kept_alive():
     assert decide(situation(MEASURING, observed=RUNNING, minutes_old=1, live="3/6")) == Refresh("3/6")
 
 
-def test_a_job_that_finished_gives_results_then_the_verdict_then_rest():
+def test_a_job_that_finished_gives_results_review_verdict_and_note_then_rest():
     assert isinstance(decide(situation(MEASURING, observed=ended())), Results)
-    judged = situation(MEASURING, RESULTS, observed=ended(), measured=ended())
-    assert decide(judged) == Verdict(MEASURING, "job-a1")
-    verdict = said("verdict", 1, {"plan": PLAN})
-    told = situation(MEASURING, RESULTS, verdict, observed=ended())
-    assert decide(told) == Fold(verdict, (told.ledger.newest("progress").comment,))
+    measured = {"observed": ended(), "measured": ended()}
+    assert decide(situation(MEASURING, RESULTS, **measured)) == Review(MEASURING, "job-a1")
+    assert decide(situation(MEASURING, RESULTS, REVIEWED, **measured)) == Verdict(MEASURING, "job-a1")
+    assert decide(situation(MEASURING, RESULTS, REVIEWED, VERDICT, **measured)) == Close(VERDICT)
+    told = situation(MEASURING, RESULTS, REVIEWED, VERDICT, CLOSED, **measured)
+    assert decide(told) == Fold(VERDICT, (told.ledger.newest("progress").comment,))
     assert isinstance(decide(replace(told, is_folded=True)), Rest)
 
 
@@ -194,7 +200,7 @@ def test_a_job_that_finished_gives_results_then_the_verdict_then_rest():
 def test_results_are_judged_from_their_own_job_whatever_was_begun_since(stage):
     """Killed between results and verdict, stopped, asked for again: the second attempt's folder is empty."""
     second = replace(INTENT, attempt=2, job="job-a2") if stage != "approved" else None
-    again = situation(replace(STATE, stage=stage, intent=second), RESULTS, observed=Absent())
+    again = situation(replace(STATE, stage=stage, intent=second), RESULTS, REVIEWED, observed=Absent())
     assert "results" in needs(again)
     assert decide(replace(again, measured=ended())) == Verdict(again.state, "job-a1")
 
@@ -307,12 +313,9 @@ def test_an_edit_of_wording_changes_nothing_but_the_digest():
     assert (action.state.stage, action.state.body, action.state.intent) == ("running", "b2", INTENT)
 
 
-VERDICT = said("verdict", 1, {"plan": PLAN})
-
-
 @pytest.mark.parametrize("stage", ["running", "done", "stopped"])
 def test_an_edit_of_wording_behind_the_verdict_changes_nothing(stage):
-    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2", is_folded=True)
+    edited = situation(replace(MEASURING, stage=stage), VERDICT, CLOSED, body="b2", is_folded=True)
     assert needs(edited) == frozenset()
     assert isinstance(decide(replace(edited, planned=None, approval=None)), Rest)
 
@@ -320,7 +323,7 @@ def test_an_edit_of_wording_behind_the_verdict_changes_nothing(stage):
 @pytest.mark.parametrize("stage", ["running", "done"])
 def test_another_task_behind_the_verdict_is_understood_without_stopping_anything(stage):
     other = {"asked": replace(TASK, optimized="other"), "planned": Planned(made_plan(replicates=5))}
-    edited = situation(replace(MEASURING, stage=stage), VERDICT, body="b2", is_folded=True, **other)
+    edited = situation(replace(MEASURING, stage=stage), VERDICT, CLOSED, body="b2", is_folded=True, **other)
     assert needs(edited) == {"plan", "approval"}
     assert decide(edited).state.stage == "approved"
 
