@@ -87,7 +87,7 @@ def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
     pin(fleet.inventory.pins, hop.pin, shown)
     yield f"pinned in {fleet.inventory.pins}"
     if hop is not route.hops[-1]:
-        yield f"that was a machine on the way; again for the next: paceline pods trust {name}"
+        yield f"that was a machine on the way; again for the next: {route.trust}"
 
 
 def leases(path: Path, name: str | None, release: str | None, lift: str | None) -> Iterator[str]:

@@ -209,6 +209,8 @@ def _slots(pod: Pod, said: Mapping[str, Any], answer: Mapping[str, Any]) -> tupl
     held = {one["slot"]: one for one in answer["leases"] if one["held_because"] is not None}
     if isinstance(gpus, facts.Unknown):
         return gpus
+    if absent := pod.absent([] if isinstance(gpus, facts.NoGpu) else [gpu.uuid for gpu in gpus]):
+        return facts.Unknown(f"leave_gpus names {', '.join(absent)}, which is not there")
     if isinstance(gpus, facts.NoGpu):
         against = _against("cpu", pod, held, answer["quarantine"], index=None)
         return (Slot("cpu", None, against, _holder(held.get("cpu"))),)
@@ -234,7 +236,7 @@ def _slots(pod: Pod, said: Mapping[str, Any], answer: Mapping[str, Any]) -> tupl
 def _against(
     slot: str, pod: Pod, held: Mapping[str, Any], quarantine: Mapping[str, str], *, index: int | None
 ) -> str:
-    if slot in pod.leave or str(index) in pod.leave:
+    if pod.leaves(slot, index):
         return "to be left alone (pods.toml)"
     if slot in held:
         return f"leased: {held[slot]['held_because']}"
