@@ -71,7 +71,7 @@ def show_issue_logs(config: Path, number: int, run: str | None, *, follow: bool)
     from agent.logs_command import show_logs
 
     with open_desk(_operator(config)) as desk:
-        show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True))
+        show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True), note=_note)
 
 
 def gc_pods(config: Path, name: str | None, *, days: float, is_meant: bool) -> None:
@@ -98,6 +98,10 @@ def _operator(config: Path) -> Operator:
     operator = read_operator(config)
     os.environ.pop(operator.token_env, None)
     return operator
+
+
+def _note(line: str) -> None:
+    _say(f"paceline: {line}")
 
 
 def _say(line: str) -> None:

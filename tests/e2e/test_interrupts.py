@@ -19,9 +19,8 @@ SOON_S = 2.0
 
 @pytest.fixture
 def life(tmp_path, daemons):
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored by what a shell starts with `&`
+    # What a shell starts with `&` ignores it, and so does whatever that starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     life = PodLife(tmp_path, daemons)
     yield life
     life.close()
