@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pods.inventory import InventoryError, Pod
 from pods.probe import PodState, Slot, Unusable
 from pods.shell import PodError
 
+from agent.blocks import table_text, width_told
 from agent.errors import TaskError
 from agent.fleet import fleet_of
 
@@ -56,15 +57,16 @@ def show_pods(path: Path, *, as_json: bool) -> str:
     choice = freest(states, Need())
     if as_json:
         return json.dumps({"schema": SCHEMA, "pods": pods_dicts(states, choice)}, indent=1)
-    return pods_text(states, choice)
+    return pods_text(states, choice, width_told())
 
 
-def choose(path: Path, wanted: Wanted, *, explain: bool) -> tuple[str, bool]:
+def choose(path: Path, wanted: Wanted, *, explain: bool, as_json: bool = False) -> tuple[str, bool]:
     """What to print, and whether there is a pod."""
     fleet = fleet_of(path)
     choice = freest(fleet.probe(), wanted.need)
     fleet.close()
-    return choice_text(choice, explain=explain), choice.best is not None
+    text = json.dumps(choice_dict(choice), indent=1) if as_json else choice_text(choice, explain=explain)
+    return text, choice.best is not None
 
 
 def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
@@ -93,6 +95,8 @@ def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
 def leases(path: Path, name: str | None, release: str | None, lift: str | None) -> Iterator[str]:
     """Lists who holds what; gives one back whose job is dead, or lifts a quarantine. Raises TaskError."""
     fleet = fleet_of(path)
+    if release and lift:
+        raise TaskError("give a lease back, or take a slot out of quarantine: not both at once")
     if (release or lift) and name is None:
         raise TaskError("name the pod whose slot it is: paceline pods leases POD --release SLOT")
     if name is not None and lift:
@@ -119,14 +123,12 @@ def bootstrap(path: Path, name: str) -> Iterator[str]:
     yield f"{name}: ready" if answer["changed"] else f"{name}: was ready, nothing changed"
 
 
-def pods_text(states: Sequence[PodState | Unusable], choice: Choice) -> str:
-    """One row a pod, then why each would or would not be chosen."""
-    from tabulate import tabulate
-
+def pods_text(states: Sequence[PodState | Unusable], choice: Choice, width: int | None = None) -> str:
+    """One row a pod, or a block where rows do not fit; then why each would or would not be chosen."""
     reasons = {one.pod: one.reason for one in choice.ranked}
     rows = [_row(state, choice) for state in states]
     why = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
-    return f"{tabulate(rows, HEADER, tablefmt='simple', disable_numparse=True)}\n\n{why}"
+    return f"{table_text(HEADER, rows, width)}\n\n{why}"
 
 
 def pods_dicts(states: Sequence[PodState | Unusable], choice: Choice) -> list[dict[str, Any]]:
@@ -157,6 +159,11 @@ def choice_text(choice: Choice, *, explain: bool) -> str:
     lines = [f"{place}. {one.pod}: {one.reason}" for place, one in enumerate(choice.ranked, 1) if one.slot]
     lines += [f"-  {one.pod}: {one.reason}" for one in choice.ranked if not one.slot]
     return "\n".join([head, *lines])
+
+
+def choice_dict(choice: Choice) -> dict[str, Any]:
+    """Every pod, the freest first; those without a slot would not do."""
+    return {"schema": SCHEMA, "ranked": [asdict(one) for one in choice.ranked]}
 
 
 def trust_lines(pin: str, where: str, pinned: HostKey | None, shown: HostKey) -> Iterator[str]:
@@ -258,8 +265,9 @@ def _released(fleet: Fleet, pod: Pod, slot: str) -> str:
 
 
 def _lifted(fleet: Fleet, pod: Pod, slot: str) -> str:
-    was = _asked(fleet, pod, "lift", slot)["lifted"]
-    return f"{pod.name} {slot}: {'out of quarantine' if was else 'was not in quarantine'}"
+    if not _asked(fleet, pod, "lift", slot)["lifted"]:
+        raise TaskError(f"{pod.name} {slot} is not in quarantine")
+    return f"{pod.name} {slot}: out of quarantine"
 
 
 def _asked(fleet: Fleet, pod: Pod, action: str, slot: str, *more: str) -> Any:
