@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
-
-from pods.quote import command_line
 
 from agent import talk
 from agent.desk import open_desk
@@ -32,7 +31,7 @@ def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
         with open_desk(operator) as desk:
             _run(desk, stop, once=once, is_dry=is_dry)
     except KeyboardInterrupt:
-        _say(f"stopped; jobs go on where they run. Carry on: {command_line(_again(config))}")
+        _say(f"stopped; jobs go on where they run. Carry on: {shlex.join(_again(config))}")
         return 130
     return 0
 

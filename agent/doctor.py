@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pods.probe import PodState, Unusable
 from pods.shell import PodError
 from pods.shell_local import LocalShell
 
@@ -84,8 +85,6 @@ def _machine() -> str:
 
 def _pods(operator: Operator) -> str:
     """Of the inventory, where there is one."""
-    from pods.probe import PodState
-
     from agent.fleet import fleet_of
 
     if operator.pods is None:
@@ -93,10 +92,21 @@ def _pods(operator: Operator) -> str:
     fleet = fleet_of(operator.pods)
     states = fleet.probe()
     fleet.close()
-    away = [f"{state.pod.name} ({state.why})" for state in states if not isinstance(state, PodState)]
-    if away:
-        raise TaskError(f"{len(states) - len(away)} of {len(states)} usable; not {', '.join(away)}")
+    against = {state.pod.name: why for state in states if (why := why_unusable(state))}
+    if against:
+        told = ", ".join(f"{name} ({why})" for name, why in against.items())
+        raise TaskError(f"{len(states) - len(against)} of {len(states)} usable; not {told}")
     return f"{len(states)} usable"
+
+
+def why_unusable(state: PodState | Unusable) -> str:
+    """Why no task can ever be measured there as it is, "" where one could: also where all is taken now."""
+    if isinstance(state, Unusable):
+        return state.why
+    if state.disk is None or not state.disk.is_writable:
+        key = f"pod.{state.pod.name}.workspace of pods.toml"
+        return f"its workspace {state.pod.workspace} cannot be made or written to: {key}"
+    return ""
 
 
 def _key(operator: Operator) -> str:

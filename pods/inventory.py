@@ -6,6 +6,7 @@ machine: `route.py` says how to get there, `probe.py` what it is like now.
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from pods.quote import command_line
 
 FILE = "pods.toml"
 MACHINE = PurePosixPath("/var/tmp/paceline")  # noqa: S108 - one folder for all users of a machine
@@ -97,7 +96,7 @@ class Inventory:
     def trusting(self, name: str) -> str:
         """What to type to trust a pod's key."""
         options = () if self.name == FILE else ("--pods", self.name)
-        return command_line(["paceline", "pods", *options, "trust", name])
+        return shlex.join(["paceline", "pods", *options, "trust", name])
 
 
 class _Table(BaseModel):
