@@ -37,8 +37,10 @@ def test_an_issue_is_filed_on_the_hub_as_the_documents_say(tmp_path):
     }
 
     def run(script):
-        options = {"cwd": tmp_path, "env": environment, "text": True, "check": False}
-        return subprocess.run(["bash", "-c", script], capture_output=True, **options)
+        command = ["bash", "-c", script]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False
+        )
 
     first, serve = hub.strip().splitlines()
     assert run(first).returncode == 0
