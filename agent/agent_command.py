@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -12,32 +13,47 @@ from pathlib import Path
 
 from agent import talk
 from agent.desk import open_desk
+from agent.gather import Desk
 from agent.labels import to_ensure
 from agent.loop import Loop, utc_now
-from agent.operator import LABEL, Operator, read_operator
+from agent.operator import CONFIG_NAME, LABEL, Operator, read_operator
 
 
 def run_agent(config: Path, *, once: bool, is_dry: bool) -> int:
-    """Until TERM or INT, or for one tick; jobs go on when this process ends, and are found again."""
+    """Until TERM, after the tick that is under way, or INT, at once: 130. Jobs go on when this process ends,
+    and are found again."""
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     operator = _operator(config)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with open_desk(operator) as desk:
-        if not is_dry:
-            desk.tracker.ensure_labels([(operator.label, *LABEL[1:]), *to_ensure(operator.label)])
-        loop = Loop(desk, utc_now, _say, is_dry=is_dry)
-        if once:
-            loop.tick()
-        else:
-            _say(f"{desk.tracker.repository} as {desk.me.login}: every {operator.poll_s:g} s")
-            loop.run(stop)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a background shell ignores it
+    try:
+        with open_desk(operator) as desk:
+            _run(desk, stop, once=once, is_dry=is_dry)
+    except KeyboardInterrupt:
+        _say(f"stopped; jobs go on where they run. Carry on: {shlex.join(_again(config))}")
+        return 130
     return 0
 
 
+def _run(desk: Desk, stop: threading.Event, *, once: bool, is_dry: bool) -> None:
+    if not is_dry:
+        label = desk.operator.label
+        desk.tracker.ensure_labels([(label, *LABEL[1:]), *to_ensure(label)])
+    loop = Loop(desk, utc_now, _say, is_dry=is_dry)
+    if once:
+        loop.tick()
+        return
+    _say(f"{desk.tracker.repository} as {desk.me.login}: every {desk.operator.poll_s:g} s")
+    loop.run(stop)
+
+
+def _again(config: Path) -> list[str]:
+    return ["paceline", "agent", *(() if str(config) == CONFIG_NAME else ("--config", str(config)))]
+
+
 def show_status(config: Path, *, as_json: bool) -> None:
-    with open_desk(_operator(config)) as desk:
+    with open_desk(_operator(config), has_pods=False) as desk:
         if as_json:
             print(json.dumps({"schema": 1, "issues": talk.status_dicts(desk)}, indent=1))
             return
@@ -46,7 +62,7 @@ def show_status(config: Path, *, as_json: bool) -> None:
 
 
 def watch_issue(config: Path, number: int) -> None:
-    with open_desk(_operator(config)) as desk:
+    with open_desk(_operator(config), has_pods=False) as desk:
         talk.watch(desk, number, _say)
 
 
@@ -54,7 +70,7 @@ def show_issue_logs(config: Path, number: int, run: str | None, *, follow: bool)
     from agent.logs_command import show_logs
 
     with open_desk(_operator(config)) as desk:
-        show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True))
+        show_logs(desk, number, run, follow=follow, say=lambda text: print(text, flush=True), note=_note)
 
 
 def gc_pods(config: Path, name: str | None, *, days: float, is_meant: bool) -> None:
@@ -72,7 +88,7 @@ def gc_pods(config: Path, name: str | None, *, days: float, is_meant: bool) -> N
 
 
 def cancel_issue(config: Path, number: int) -> None:
-    with open_desk(_operator(config)) as desk:
+    with open_desk(_operator(config), has_pods=False) as desk:
         print(talk.cancel(desk, number))
 
 
@@ -81,6 +97,10 @@ def _operator(config: Path) -> Operator:
     operator = read_operator(config)
     os.environ.pop(operator.token_env, None)
     return operator
+
+
+def _note(line: str) -> None:
+    _say(f"paceline: {line}")
 
 
 def _say(line: str) -> None:

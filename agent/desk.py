@@ -8,6 +8,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from pods.fleet import Fleet
+from pods.inventory import Inventory
+
 from agent.bench_command import workplace_at
 from agent.branch import BRANCH
 from agent.fleet import fleet_here, fleet_of
@@ -19,10 +22,13 @@ from agent.yard import Yard
 
 
 @contextlib.contextmanager
-def open_desk(operator: Operator) -> Iterator[Desk]:
-    """Raises TaskError (key, inventory), TrackerError (account)."""
+def open_desk(operator: Operator, *, has_pods: bool = True) -> Iterator[Desk]:
+    """Without pods for what asks none: a mistake in pods.toml keeps nobody from cancelling.
+
+    Raises TaskError (key, inventory), TrackerError (account).
+    """
     keys = load_keys(operator.key or key_path())
-    yard = yard_of(operator)
+    yard = yard_of(operator) if has_pods else Yard(Fleet(Inventory((), Path())), operator.workspace)
     tracker = GithubTracker(
         base_url=operator.url,
         token=operator.token,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pods.probe import PodState, Unusable
 from pods.shell import PodError
 from pods.shell_local import LocalShell
 
@@ -84,8 +85,6 @@ def _machine() -> str:
 
 def _pods(operator: Operator) -> str:
     """Of the inventory, where there is one."""
-    from pods.probe import PodState
-
     from agent.fleet import fleet_of
     from agent.pods_command import warnings_of
 
@@ -95,11 +94,22 @@ def _pods(operator: Operator) -> str:
     states = fleet.probe()
     warnings = [f"; {name}: {one}" for name, told in warnings_of(fleet).items() for one in told]
     fleet.close()
-    away = [f"{state.pod.name} ({state.why})" for state in states if not isinstance(state, PodState)]
-    if away:
-        told = f"{len(states) - len(away)} of {len(states)} usable; not {', '.join(away)}"
-        raise TaskError(told + "".join(warnings))
+    against = {state.pod.name: why for state in states if (why := why_unusable(state))}
+    if against:
+        told = ", ".join(f"{name} ({why})" for name, why in against.items())
+        usable = f"{len(states) - len(against)} of {len(states)} usable"
+        raise TaskError(f"{usable}; not {told}" + "".join(warnings))
     return f"{len(states)} usable" + "".join(warnings)
+
+
+def why_unusable(state: PodState | Unusable) -> str:
+    """Why no task can ever be measured there as it is, "" where one could: also where all is taken now."""
+    if isinstance(state, Unusable):
+        return state.why
+    if state.disk is None or not state.disk.is_writable:
+        key = f"pod.{state.pod.name}.workspace of pods.toml"
+        return f"its workspace {state.pod.workspace} cannot be made or written to: {key}"
+    return ""
 
 
 def _key(operator: Operator) -> str:

@@ -59,7 +59,9 @@ def _gc_on(desk: Desk, pod: Pod, *, days: float, is_meant: bool) -> Iterator[str
             yield f"{pod.name}: {kind} {one} may go, {size / MIB:.0f} MiB"
     for one, why in found.kept.items():
         yield f"{pod.name}: {one} stays: {why}"
-    if is_meant and (found.jobs or found.environments):
+    if not (found.jobs or found.environments):
+        yield f"{pod.name}: nothing may go"
+    elif is_meant:
         argv = [part for one in found.jobs for part in ("--job", one)]
         argv += [part for one in found.environments for part in ("--environment", one)]
         removed = _asked(desk, pod, *argv)

@@ -63,7 +63,7 @@ def load_keys(path: Path, environment: Mapping[str, str] = os.environ) -> tuple[
     text = environment.get(VARIABLE, "")
     if text.strip():
         return _keys(text, f"the environment variable {VARIABLE}")
-    return _keys(_read_private(path), str(path))
+    return _keys(_read_private(path, key_path(environment)), str(path))
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -75,12 +75,12 @@ def _write_new(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
 
 
-def _read_private(path: Path) -> str:
+def _read_private(path: Path, usual: Path) -> str:
     try:
         # A FIFO in its place must not make the agent wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise TaskError(f"no key at {path}: `paceline init` makes one") from None
+        raise TaskError(f"no key at {path}: {_whence(path, usual)}") from None
     except OSError as error:
         raise TaskError(f"cannot read the key at {path}: {error.strerror}") from None
     try:
@@ -94,6 +94,15 @@ def _read_private(path: Path) -> str:
         return os.read(descriptor, _FILE_LIMIT_B).decode("ascii", errors="replace")
     finally:
         os.close(descriptor)
+
+
+def _whence(path: Path, usual: Path) -> str:
+    """`paceline init` makes keys at one place only."""
+    if path == usual:
+        return "`paceline init` makes one"
+    return (
+        f"put your agents' key there, or take `key` out of the agent's file and `paceline init` makes {usual}"
+    )
 
 
 def _keys(text: str, where: str) -> tuple[Key, ...]:

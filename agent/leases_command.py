@@ -23,11 +23,14 @@ MINUTE_S, HOUR_S = 60.0, 3600.0
 def leases(path: Path, name: str | None, release: str | None, lifted: str | None) -> Iterator[str]:
     """Lists who holds what; gives one back whose job is dead, or lifts a quarantine. Raises TaskError."""
     fleet = fleet_of(path)
+    if release and lifted:
+        raise TaskError("give a lease back, or take a slot out of quarantine: not both at once")
     if (release or lifted) and name is None:
         raise TaskError("name the pod whose slot it is: paceline pods leases POD --release SLOT")
     if name is not None and lifted:
-        was = lift(fleet.shell(name), pod_named(fleet, name), lifted)
-        yield f"{name} {lifted}: {'out of quarantine' if was else 'was not in quarantine'}"
+        if not lift(fleet.shell(name), pod_named(fleet, name), lifted):
+            raise TaskError(f"{name} {lifted} is not in quarantine")
+        yield f"{name} {lifted}: out of quarantine"
     elif name is not None and release:
         yield _released(fleet, pod_named(fleet, name), release)
     else:

@@ -1,23 +1,29 @@
 """`paceline logs`: what the job of an issue prints, or one of its runs, from wherever it runs.
 
 Reads the log in pieces from where it was read last, over the connection that is there; a link that is lost is
-waited for. What a subject prints is shown without its control characters.
+waited for. What a subject prints is shown without its control characters. An empty log is said to be one,
+with the runs that have logs of their own.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from pods.job import Absent, Running
+from bench.plan import Plan
+from pods.answers import Paths
+from pods.job import Absent, Finished, Lost
 from pods.shell import PodError
 
 from agent.errors import TaskError
 from agent.gather import Desk
 from agent.ledger import Intent, fold
+from agent.tracker import Gone
 from agent.yard import Bench
 
 PIECE_B = 1 << 20
@@ -25,6 +31,8 @@ LAST_B = 64 << 10
 """What is shown at first of a long log."""
 LOOK_S = 1.0
 TIMEOUT_S = 30.0
+MOST_RUNS = 20
+OVER = (Finished, Lost, Absent)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 Say = Callable[[str], None]
@@ -54,33 +62,43 @@ class _Reader:
         return done.out
 
 
-def show_logs(desk: Desk, number: int, run: str | None, *, follow: bool, say: Say) -> None:
-    """Raises TaskError where the issue has no job, PodError where its pod is not reached."""
+def show_logs(desk: Desk, number: int, run: str | None, *, follow: bool, say: Say, note: Say) -> None:
+    """`note` takes what is no log.
+
+    Raises TaskError where the issue has no job or its job no such run, PodError where its pod is not reached.
+    """
     intent = last_intent(desk, number)
     bench = desk.yard.bench(intent.pod)
     paths = bench.paths(intent.job)
     reader = _Reader(bench, paths.log if run is None else run_log(paths.runs, run))
-    if isinstance(desk.yard.observe(intent.pod, intent.job), Absent):
+    observed = desk.yard.observe(intent.pod, intent.job)
+    if isinstance(observed, Absent):
         raise TaskError(f"job {intent.job} is not on {intent.pod} any more")
-    while True:
-        try:
-            is_over = not follow or not isinstance(desk.yard.observe(intent.pod, intent.job), Running)
-            text = reader.read()
-        except PodError as error:
-            if not follow:
-                raise
-            say(f"paceline: {error}; trying again")
-            is_over, text = False, b""
-        if text:
-            say(_CONTROL.sub(b"", text).decode(errors="replace").rstrip("\n"))
-        if is_over:
-            return
+    if run is not None and run not in (there := _runs(bench, paths)):
+        if isinstance(observed, OVER) or not _is_planned(bench, paths, run):
+            raise TaskError(f"job {intent.job} has no run {run}; {_told(there)}")
+        note(f"{run} has not begun; {_told(there)}")
+    elif text := reader.read():
+        say(_shown(text))
+    else:
+        what = f"job {intent.job} itself" if run is None else run
+        note(f"{what} has printed nothing; {_told(_runs(bench, paths))}")
+    while follow and not isinstance(observed, OVER):
         time.sleep(LOOK_S)
         desk.yard.begin_tick()
+        observed = desk.yard.observe(intent.pod, intent.job)
+        try:
+            if text := reader.read():
+                say(_shown(text))
+        except PodError as error:
+            note(f"{error}; trying again")
 
 
 def last_intent(desk: Desk, number: int) -> Intent:
     """Of the issue's newest attempt. Raises TaskError."""
+    issue = desk.tracker.issue(number)
+    if isinstance(issue, Gone):
+        raise TaskError(f"issue {number} of {desk.tracker.repository} was {issue.why}")
     comments = desk.tracker.comments(number)
     intents = fold(comments, desk.me, desk.place(number), desk.keys).every_intent()
     if not intents:
@@ -94,3 +112,36 @@ def run_log(runs: PurePath, run: str) -> PurePath:
     if len(parts) != 3 or any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise TaskError(f"a run is named RECIPE/REPLICATE/ARM, as in sft/1/optimized; not {run!r}")
     return runs.joinpath(*parts, "log")
+
+
+def _runs(bench: Bench, paths: Paths) -> list[str]:
+    """The runs of a job that have begun, as `--run` takes them. Raises PodError."""
+    depth = ["-mindepth", "3", "-maxdepth", "3", "-type", "d", "-print0"]
+    done = bench.shell.run(["find", str(paths.runs), *depth], timeout_s=TIMEOUT_S)
+    if done.status is None:
+        raise PodError(f"the runs of {paths.root} could not be listed")
+    found = [os.fsdecode(path).rsplit("/", 3)[1:] for path in done.out.split(b"\0") if path]
+    by_number = sorted(found, key=lambda one: (one[0], int(one[1]) if one[1].isdigit() else 0, one[2]))
+    return ["/".join(one) for one in by_number]
+
+
+def _is_planned(bench: Bench, paths: Paths, run: str) -> bool:
+    """Whether a run is one of the plan's, begun or not. Raises PodError."""
+    plan = Plan.from_dict(json.loads(bench.shell.get(paths.plan, PIECE_B)))
+    recipe, replicate, arm = run.split("/")
+    rounds = ((str(number), one.name, arms) for number, one, arms in plan.rounds())
+    return any(
+        (number, name) == (replicate, recipe) and arm in {one.name for one in arms}
+        for number, name, arms in rounds
+    )
+
+
+def _shown(text: bytes) -> str:
+    return _CONTROL.sub(b"", text).decode(errors="replace").rstrip("\n")
+
+
+def _told(there: Sequence[str]) -> str:
+    if not there:
+        return "no run has begun"
+    lines = "".join(f"\n  --run {one}" for one in there[-MOST_RUNS:])
+    return f"runs that have begun{' (the last)' if len(there) > MOST_RUNS else ''}:{lines}"

@@ -18,6 +18,13 @@ DEFAULT = Path("pods.toml")
 Name = Annotated[str, typer.Argument(metavar="POD", help="A pod of the inventory.")]
 
 
+def _counted(value: float | None) -> float | None:
+    """Refuses what is less than nothing, and what is no number."""
+    if value is not None and not value >= 0:
+        raise typer.BadParameter(f"{value:g} is not 0 or more")
+    return value
+
+
 @app.callback(invoke_without_command=True)
 def pods(
     context: typer.Context,
@@ -38,17 +45,21 @@ def pods(
 def choose(
     context: typer.Context,
     gpu_type: Annotated[str | None, typer.Option(metavar="NAME", help="As in H100.")] = None,
-    memory_gib: Annotated[float | None, typer.Option(metavar="GIB", help="Of one GPU.")] = None,
-    disk_gib: Annotated[float | None, typer.Option(metavar="GIB", help="Free in the workspace.")] = None,
+    memory_gib: Annotated[
+        float | None, typer.Option(metavar="GIB", help="Of one GPU.", callback=_counted)
+    ] = None,
+    disk_gib: Annotated[
+        float | None, typer.Option(metavar="GIB", help="Free in the workspace.", callback=_counted)
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="That the pod must have.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, of every pod.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Say which slot of which pod a task would get now."""
+    """Say which slot of which pod a task would get now; exit status 3 where none would do."""
     from agent.pods_command import Wanted, choose
 
-    text, is_found = choose(
-        context.obj, Wanted(gpu_type, memory_gib, disk_gib, tuple(tag or ())), explain=explain
-    )
+    wanted = Wanted(gpu_type, memory_gib, disk_gib, tuple(tag or ()))
+    text, is_found = choose(context.obj, wanted, explain=explain, as_json=as_json)
     typer.echo(text)
     raise typer.Exit(0 if is_found else 3)
 
@@ -66,8 +77,7 @@ def trust(
         typer.echo(line)
 
 
-def _yes(question: str) -> str:
-    typer.echo(f"{question}yes")
+def _yes(_question: str) -> str:
     return "yes"
 
 
@@ -109,7 +119,10 @@ def leases(
 def gc(
     name: Annotated[str | None, typer.Argument(metavar="POD", help="Else all pods.")] = None,
     days: Annotated[
-        float, typer.Option("--days", metavar="N", help="Environments that nothing used for so long may go.")
+        float,
+        typer.Option(
+            metavar="N", help="What nothing used for so long may go, as docs/pods.md says.", callback=_counted
+        ),
     ] = 14.0,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; else it is only said.")] = False,
     config: Annotated[Path, typer.Option(metavar="FILE", help="The operator's file.")] = Path(

@@ -23,6 +23,7 @@ from pods.inventory import InventoryError, Pod
 from pods.probe import PodState, Slot, Unusable
 from pods.shell import PodError
 
+from agent.blocks import table_text, width_told
 from agent.errors import TaskError
 from agent.fleet import fleet_of
 from agent.floors import floors_on
@@ -69,7 +70,7 @@ def show_pods(path: Path, *, as_json: bool) -> tuple[str, tuple[str, ...]]:
     if as_json:
         pods = pods_dicts(states, choice, warnings, datetime.now(UTC))
         return json.dumps({"schema": SCHEMA, "pods": pods}, indent=1), lines
-    return pods_text(states, choice), lines
+    return pods_text(states, choice, width_told()), lines
 
 
 def warnings_of(fleet: Fleet) -> Warnings:
@@ -81,12 +82,13 @@ def warnings_of(fleet: Fleet) -> Warnings:
     return found
 
 
-def choose(path: Path, wanted: Wanted, *, explain: bool) -> tuple[str, bool]:
+def choose(path: Path, wanted: Wanted, *, explain: bool, as_json: bool = False) -> tuple[str, bool]:
     """What to print, and whether there is a pod."""
     fleet = fleet_of(path)
     choice = freest(fleet.probe(), wanted.need)
     fleet.close()
-    return choice_text(choice, explain=explain), choice.best is not None
+    text = json.dumps(choice_dict(choice), indent=1) if as_json else choice_text(choice, explain=explain)
+    return text, choice.best is not None
 
 
 def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
@@ -109,7 +111,7 @@ def trust(path: Path, name: str, ask: Ask) -> Iterator[str]:
     pin(fleet.inventory.pins, hop.pin, shown)
     yield f"pinned in {fleet.inventory.pins}"
     if hop is not route.hops[-1]:
-        yield f"that was a machine on the way; again for the next: paceline pods trust {name}"
+        yield f"that was a machine on the way; again for the next: {route.trust}"
 
 
 def bootstrap(path: Path, name: str) -> Iterator[str]:
@@ -133,14 +135,12 @@ def pod_named(fleet: Fleet, name: str) -> Pod:
         raise TaskError(str(error)) from None
 
 
-def pods_text(states: Sequence[PodState | Unusable], choice: Choice) -> str:
-    """One row a pod, then why each would or would not be chosen."""
-    from tabulate import tabulate
-
+def pods_text(states: Sequence[PodState | Unusable], choice: Choice, width: int | None = None) -> str:
+    """One row a pod, or a block where rows do not fit; then why each would or would not be chosen."""
     reasons = {one.pod: one.reason for one in choice.ranked}
     rows = [_row(state, choice) for state in states]
     why = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
-    return f"{tabulate(rows, HEADER, tablefmt='simple', disable_numparse=True)}\n\n{why}"
+    return f"{table_text(HEADER, rows, width)}\n\n{why}"
 
 
 def pods_dicts(
@@ -174,6 +174,11 @@ def choice_text(choice: Choice, *, explain: bool) -> str:
     lines = [f"{place}. {one.pod}: {one.reason}" for place, one in enumerate(choice.ranked, 1) if one.slot]
     lines += [f"-  {one.pod}: {one.reason}" for one in choice.ranked if not one.slot]
     return "\n".join([head, *lines])
+
+
+def choice_dict(choice: Choice) -> dict[str, Any]:
+    """Every pod, the freest first; those without a slot would not do."""
+    return {"schema": SCHEMA, "ranked": [asdict(one) for one in choice.ranked]}
 
 
 def trust_lines(pin: str, where: str, pinned: HostKey | None, shown: HostKey) -> Iterator[str]:

@@ -8,7 +8,6 @@ outlives the agent but the copies of what was measured, which may be deleted.
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -21,13 +20,16 @@ from pods.answers import Paths
 from pods.choose import Choice, Floor, Need, freest
 from pods.fetch import fetch
 from pods.fleet import Fleet
-from pods.inventory import InventoryError
+from pods.inventory import InventoryError, Pod
 from pods.job import Absent, Observation, Unreachable
 from pods.paths import JobPaths
-from pods.probe import PodState, Slot, UnderWay, Unusable, under_way_on
+from pods.probe import PodState, Slot, UnderWay, Unusable, probe_all, under_way_on
 from pods.shell import PodError, Shell
 
 from agent.floors import known_in
+
+PATIENCE_S = 120.0
+"""With a look at job folders: longer than its own time-outs take together."""
 
 RAW_DEPTH = 5
 
@@ -196,15 +198,14 @@ class Yard:
     def _ask(self, pods: list[str]) -> None:
         """Several pods at once: one that hangs costs its own time-out beside the others."""
         asked = [pod for pod in dict.fromkeys(pods) if pod not in self._under_way]
-        if not asked:
-            return
-        with ThreadPoolExecutor(len(asked), thread_name_prefix="jobs") as pool:
-            self._under_way |= dict(zip(asked, pool.map(self._ask_one, asked), strict=True))
+        found = probe_all(
+            [self.fleet.inventory.pod(pod) for pod in asked], self._ask_one, within_s=PATIENCE_S
+        )
+        self._under_way |= dict(zip(asked, found, strict=True))
 
-    def _ask_one(self, name: str) -> UnderWay | Unusable:
-        pod = self.fleet.inventory.pod(name)
+    def _ask_one(self, pod: Pod) -> UnderWay | Unusable:
         try:
-            return under_way_on(self.fleet.shell(name), pod)
+            return under_way_on(self.fleet.shell(pod.name), pod)
         except PodError as error:
             return Unusable(pod, str(error))
 

@@ -114,7 +114,8 @@ def _answer(shell: Shell, completed: Completed) -> Mapping[str, Any]:
     try:
         answer = json.loads(completed.out)
     except ValueError as error:
-        raise PodError(f"not an answer of the supervisor: {completed.out[:200]!r}") from error
+        said = f"not an answer of the supervisor: {completed.out[:200]!r}"
+        raise PodError(f"{said}; is `python` in pods.toml a Python?") from error
     if not isinstance(answer, dict):
         raise PodError(f"not an answer of the supervisor: {completed.out[:200]!r}")
     return answer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
-from pods.host_keys import HostKey, read_pins
+from pods.host_keys import read_pins
 from pods.inventory import Inventory, Pod
 from pods.probe import PodState, Unusable, probe, probe_all
 from pods.route import Route, route_to
@@ -44,7 +44,8 @@ class Fleet:
         """Raises PodError, InventoryError."""
         from pods.ssh.link import settings_by_paramiko
 
-        return route_to(self.inventory.pod(name), self.inventory.ssh_config, settings_by_paramiko)
+        route = route_to(self.inventory.pod(name), self.inventory.ssh_config, settings_by_paramiko)
+        return replace(route, trust=self.inventory.trusting(name))
 
     def close(self) -> None:
         for shell in self._shells.values():
@@ -62,10 +63,5 @@ class Fleet:
             return LocalShell(pod.name, sys.executable if pod.python == LOCAL_PYTHON else pod.python)
         from pods.ssh.shell import SshShell
 
-        return SshShell(pod.name, pod.python, self.route(pod.name), self._pins)
-
-    def _pins(self) -> Mapping[str, HostKey]:
-        try:
-            return read_pins(self.inventory.pins)
-        except (OSError, ValueError) as error:
-            raise PodError(f"host keys: {error}") from error
+        pins = self.inventory.pins
+        return SshShell(pod.name, pod.python, self.route(pod.name), lambda: read_pins(pins))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pods.shell import PodError
 from pods.supervisor import record
 
 
@@ -42,25 +43,40 @@ def parse_pins(text: str) -> Mapping[str, HostKey]:
             continue
         try:
             name, kind, blob = words[:3]
-            pins[name] = HostKey(kind, base64.b64decode(blob, validate=True))
+            pins[name] = _host_key(kind, base64.b64decode(blob, validate=True))
         except (ValueError, binascii.Error):
             raise ValueError(f"line {number} is not NAME KIND BASE64: {line[:80]!r}") from None
     return pins
 
 
 def read_pins(path: Path) -> Mapping[str, HostKey]:
-    """No file, no pins. Raises ValueError, OSError."""
+    """No file, no pins. Raises PodError."""
     try:
         return parse_pins(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except UnicodeDecodeError:
+        raise PodError(f"host keys: {path} is not UTF-8") from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise PodError(f"host keys: {path}: {error}; take it out, and trust that pod again") from None
+    except OSError as error:
+        raise PodError(f"host keys: cannot read {path}: {error.strerror}") from None
 
 
 def pin(path: Path, name: str, key: HostKey) -> None:
-    """From now on `name` has this key and no other. Raises ValueError, OSError."""
+    """From now on `name` has this key and no other. Raises PodError."""
     pins = {**read_pins(path), name: key}
     lines = [f"{one} {of.kind} {base64.b64encode(of.blob).decode()}\n" for one, of in sorted(pins.items())]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    record.write_bytes(path, "".join(lines).encode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record.write_bytes(path, "".join(lines).encode())
+    except OSError as error:
+        raise PodError(f"host keys: cannot write {path}: {error.strerror}") from None
+
+
+def _host_key(kind: str, blob: bytes) -> HostKey:
+    """Raises ValueError. SSH sends the length of the kind, the kind, then the rest of the key."""
+    head = len(kind).to_bytes(4, "big") + kind.encode()
+    if not blob.startswith(head) or len(blob) == len(head):
+        raise ValueError(f"no key of kind {kind}")
+    return HostKey(kind, blob)

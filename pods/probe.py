@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pods import answers, facts
 from pods.archive import supervisor_archive
@@ -21,6 +21,7 @@ from pods.inventory import Pod
 from pods.noise import Stored, stored_in, unit_named
 from pods.shell import Completed, PodError, Refused, Shell
 
+T = TypeVar("T")
 SCHEMA = 1
 LIMIT_S = 10.0
 """For a pod's side of a probe, from the start of its interpreter on: what a hung driver may cost."""
@@ -141,10 +142,11 @@ def probe(shell: Shell, pod: Pod, *, limit_s: float = LIMIT_S) -> PodState | Unu
 
 
 def probe_all(
-    pods: Sequence[Pod], ask: Callable[[Pod], PodState | Unusable], *, within_s: float = DEADLINE_S
-) -> tuple[PodState | Unusable, ...]:
-    """All at once, each in a thread that nobody waits for past the deadline: it ends by its own time-outs."""
-    told: dict[str, PodState | Unusable | Exception] = {}
+    pods: Sequence[Pod], ask: Callable[[Pod], T | Unusable], *, within_s: float = DEADLINE_S
+) -> tuple[T | Unusable, ...]:
+    """All at once, each in a thread that nobody waits for past the deadline, or after Ctrl-C: it ends by its
+    own time-outs."""
+    told: dict[str, T | Unusable | Exception] = {}
 
     def one(pod: Pod) -> None:
         try:
@@ -156,7 +158,7 @@ def probe_all(
     threads = [threading.Thread(target=one, args=(pod,), name="probe", daemon=True) for pod in pods]
     for thread in threads:
         thread.start()
-    found = []
+    found: list[T | Unusable] = []
     for pod, thread in zip(pods, threads, strict=True):
         thread.join(max(0.0, until - time.monotonic()))
         answer = told.get(pod.name, Unusable(pod, f"no answer within {within_s:g} s"))
@@ -212,6 +214,8 @@ def _slots(pod: Pod, said: Mapping[str, Any], answer: Mapping[str, Any]) -> tupl
     held = {one["slot"]: one for one in answer["leases"] if one["held_because"] is not None}
     if isinstance(gpus, facts.Unknown):
         return gpus
+    if absent := pod.absent([] if isinstance(gpus, facts.NoGpu) else [gpu.uuid for gpu in gpus]):
+        return facts.Unknown(f"leave_gpus names {', '.join(absent)}, which is not there")
     if isinstance(gpus, facts.NoGpu):
         against = _against("cpu", pod, held, answer["quarantine"], index=None)
         return (Slot("cpu", None, against, _holder(held.get("cpu"))),)
@@ -238,7 +242,7 @@ def _slots(pod: Pod, said: Mapping[str, Any], answer: Mapping[str, Any]) -> tupl
 def _against(
     slot: str, pod: Pod, held: Mapping[str, Any], quarantine: Mapping[str, str], *, index: int | None
 ) -> str:
-    if slot in pod.leave or str(index) in pod.leave:
+    if pod.leaves(slot, index):
         return "to be left alone (pods.toml)"
     if slot in held:
         return f"leased: {held[slot]['held_because']}"

@@ -22,6 +22,8 @@ from pods.shell import PodError
 Settings = Mapping[str, Sequence[str]]
 """Lower-case key of ssh_config: its values."""
 MOST_HOPS = 5
+JUMP = "jump:"
+"""Begins the pin of a machine on the way; no pod's name holds a colon."""
 ASK_S = 20.0
 
 
@@ -36,15 +38,21 @@ class Hop:
     keys: tuple[Path, ...] = ()
     has_only_keys: bool = False  # no others are offered
 
+    @property
+    def is_jump(self) -> bool:
+        return self.pin.startswith(JUMP)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`hops` in the order in which they are passed, the pod last. `proxy` is a command that stands in for
-    the connection to the first of them: the user's own, from their own configuration."""
+    the connection to the first of them: the user's own, from their own configuration. `trust` is what to type
+    where a key on the way is not the pinned one."""
 
     hops: tuple[Hop, ...]
     proxy: str | None = None
     warnings: tuple[str, ...] = ()
+    trust: str = ""
 
 
 def route_to(pod: Pod, config: Path | None, fallback: Callable[[str, Path | None], Settings]) -> Route:
@@ -59,7 +67,9 @@ def route_to(pod: Pod, config: Path | None, fallback: Callable[[str, Path | None
         on_the_way = asked.settings(host, user, port)
         if len(hops) == MOST_HOPS:
             raise PodError(f"{pod.name}: more than {MOST_HOPS} jumps")
-        hops.append(_hop(f"jump:{host}", host, on_the_way, user, port, None))
+        hop = _hop(f"{JUMP}{host}", host, on_the_way, user, port, None)
+        # Machines on the way may share an address. Port 22 goes without saying, as it does in older pins.
+        hops.append(hop if hop.port == 22 else replace(hop, pin=f"{JUMP}{_bracketed(host)}:{hop.port}"))
     hops.append(_hop(pod.name, pod.host, settings, pod.user, pod.port, pod.key))
     # it stands in for a jump: then the pod is the only hop
     through = None if proxy in (None, "none") else _filled(proxy, _proxy_tokens(pod.host, hops[0]))
@@ -163,6 +173,10 @@ def _place(text: str) -> tuple[str | None, str, int | None]:
     else:
         host, _, port = rest.partition(":") if rest.count(":") == 1 else (rest, "", "")
     return (user if at else None), host, int(port) if port else None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _value(settings: Settings, key: str) -> str | None:

@@ -84,4 +84,4 @@ def test_the_wheel_holds_no_tests_and_nothing_compiled(wheel):
 
 def test_the_wheel_has_the_command(wheel):
     [entry] = [name for name in wheel if name.endswith(".dist-info/entry_points.txt")]
-    assert "paceline = agent.cli:main" in wheel[entry].decode()
+    assert "paceline = agent.__main__:main" in wheel[entry].decode()

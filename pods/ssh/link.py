@@ -47,6 +47,12 @@ class Limits:
 
 
 LIMITS = Limits()
+SILENCE = ("No existing session", "Error reading SSH protocol banner", "Negotiation failed.")
+LEAST_SILENCE_S = 0.5
+NO_KEY = "No authentication methods available"
+JUMP_KEY = (
+    "; `key` is for the pod alone: give this host an IdentityFile in ~/.ssh/config, or load it into ssh-agent"
+)
 
 
 class Link:
@@ -107,7 +113,7 @@ def connect(name: str, route: Route, pins: Mapping[str, HostKey], limits: Limits
     clients: list[paramiko.SSHClient] = []
     try:
         for hop in route.hops:
-            with _named(name, hop):
+            with _named(hop, route.trust or f"paceline pods trust {name}"):
                 sock = _way_to(hop, route, clients, limits)
                 clients.append(_connected(hop, sock, pins, limits))
     except PodError:
@@ -125,7 +131,7 @@ def host_key_of(name: str, route: Route, pins: Mapping[str, HostKey], limits: Li
     clients: list[paramiko.SSHClient] = []
     try:
         for hop in route.hops:
-            with _named(name, hop):
+            with _named(hop, route.trust or f"paceline pods trust {name}"):
                 shown = _shown_by(_way_to(hop, route, clients, limits), limits)
                 if hop is route.hops[-1] or pins.get(hop.pin) != shown:
                     return hop, shown
@@ -164,10 +170,9 @@ def _connected(hop: Hop, sock: Any, pins: Mapping[str, HostKey], limits: Limits)
     client = paramiko.SSHClient()
     pinned = pins.get(hop.pin)
     client.set_missing_host_key_policy(_Refuse(pinned))
-    if pinned is not None:
-        key = paramiko.PKey.from_type_string(pinned.kind, pinned.blob)
-        client.get_host_keys().add(hop.pin, pinned.kind, key)
     try:
+        if pinned is not None:
+            client.get_host_keys().add(hop.pin, pinned.kind, _public_key(hop.pin, pinned))
         client.connect(
             hop.pin,  # the name that its key is looked up by: the way there is `sock`
             username=hop.user,
@@ -180,11 +185,39 @@ def _connected(hop: Hop, sock: Any, pins: Mapping[str, HostKey], limits: Limits)
             auth_timeout=limits.auth_s,
             channel_timeout=limits.channel_s,
         )
-    except BaseException:
+    except BaseException as error:
         client.close()
         sock.close()
+        if isinstance(error, TROUBLE) and (why := _why_no_key(hop)):
+            raise PodError(f"{_where(hop)}: {why}") from error
         raise
     return client
+
+
+def _public_key(pin: str, pinned: HostKey) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_type_string(pinned.kind, pinned.blob)
+    except Exception as error:  # what it makes of a key that is none differs by kind
+        raise PodError(
+            f"the key that is pinned for {pin} is none; take its line out of known_hosts"
+        ) from error
+
+
+def _why_no_key(hop: Hop) -> str:
+    """Why the one key that may be shown cannot be; "" where it can, or others may be shown too."""
+    if not hop.has_only_keys or len(hop.keys) != 1:
+        return ""
+    [path] = hop.keys
+    try:
+        paramiko.PKey.from_path(path)
+    except OSError as error:
+        return f"key {path}: {error.strerror}; a private key is expected there, as ssh-keygen makes it"
+    except TypeError:  # of cryptography
+        return f"key {path} has a passphrase: leave `key` out and load it into ssh-agent, or name another"
+    except Exception:
+        hint = f"; the private one is {path.with_suffix('')}" if path.suffix == ".pub" else ""
+        return f"key {path} is no private key as ssh-keygen makes it{hint}"
+    return ""
 
 
 def _shown_by(sock: Any, limits: Limits) -> HostKey:
@@ -213,22 +246,37 @@ def _refused(pinned: HostKey | None, shown: HostKey) -> HostKeyRefused:
 
 
 @contextlib.contextmanager
-def _named(name: str, hop: Hop) -> Iterator[None]:
+def _named(hop: Hop, trust: str) -> Iterator[None]:
     """Whatever goes wrong on the way to a hop, told in one line with what to do."""
-    where = f"{hop.user}@{hop.host}:{hop.port}"
+    where, began = _where(hop), time.monotonic()
     try:
         yield
     except HostKeyRefused as error:
-        raise HostKeyRefused(f"{where}: {error}; look, then: paceline pods trust {name}") from None
+        raise HostKeyRefused(f"{where}: {error}; look, then: {trust}") from None
     except paramiko.BadHostKeyException as error:
         shown = HostKey(error.key.get_name(), error.key.asbytes())
         pinned = HostKey(error.expected_key.get_name(), error.expected_key.asbytes())
-        text = f"{_refused(pinned, shown)}; look, then: paceline pods trust {name}"
-        raise HostKeyRefused(f"{where}: {text}") from None
-    except paramiko.AuthenticationException as error:
-        raise PodError(f"{where}: not let in: {told(error)}") from error
+        raise HostKeyRefused(f"{where}: {_refused(pinned, shown)}; look, then: {trust}") from None
     except TROUBLE as error:
+        waited_s = time.monotonic() - began
+        if _is_silence(error, waited_s):
+            raise PodError(f"{where}: no answer within {waited_s:.0f} s") from error
+        if isinstance(error, paramiko.AuthenticationException) or str(error) == NO_KEY:
+            hint = JUMP_KEY if hop.is_jump else ""
+            raise PodError(f"{where}: not let in: {told(error).rstrip('.')}{hint}") from error
         raise PodError(f"{where}: {told(error)}") from error
+
+
+def _where(hop: Hop) -> str:
+    return f"{hop.user}@{hop.host}:{hop.port}"
+
+
+def _is_silence(error: BaseException, waited_s: float) -> bool:
+    """Which of its errors paramiko raises for a peer that says nothing depends on which of its waits ends
+    first; the same ones raised at once mean that the peer hung up."""
+    if isinstance(error, paramiko.AuthenticationException):
+        return "timeout" in str(error).casefold()
+    return isinstance(error, TimeoutError) or (str(error) in SILENCE and waited_s > LEAST_SILENCE_S)
 
 
 def told(error: BaseException) -> str:

@@ -120,10 +120,10 @@ class SshShell:
         return done.out
 
     def close(self) -> None:
-        with self._lock:
-            if self._link is not None:
-                self._link.close()
-            self._link = None
+        """Waits for nobody: a connection that another thread is making ends with this process."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     def _channel(self) -> tuple[Link, paramiko.Channel]:
         """A channel on the connection there is, or on a new one where that one is gone."""

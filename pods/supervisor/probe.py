@@ -132,7 +132,8 @@ def _disk(workspace: Path) -> dict[str, Any] | None:
                 "total_b": found.f_blocks * found.f_frsize,
                 "free_inodes": found.f_favail,
                 "total_inodes": found.f_files,  # 0: this file system does not count them
-                "is_writable": os.access(folder, os.W_OK),
+                # Below a file nothing can be made, nor where there are no blocks to have (/proc).
+                "is_writable": folder.is_dir() and found.f_blocks > 0 and os.access(folder, os.W_OK),
             }
     return None
 

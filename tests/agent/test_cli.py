@@ -4,7 +4,9 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from agent.cli import app
 from tests.agent.made_job import store_result, write_job
 
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 COMMANDS = sorted(typer.main.get_command(app).commands)
 SLOW = (
     "pydantic",
@@ -138,3 +141,20 @@ def test_report_draws_nothing_unless_it_is_told(tmp_path):
     done = paceline("-X", "importtime", "-m", "agent", "report", folder, program=())
     assert done.returncode == 0
     assert "matplotlib" not in done.stderr
+
+
+INTERRUPTED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with `&` ignores it
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+def test_an_interrupt_before_the_command_line_is_there_is_silent():
+    [module, function] = tomllib.loads(PROJECT.read_text())["project"]["scripts"]["paceline"].split(":")
+    ended = paceline("--help", program=("-c", f"{INTERRUPTED}from {module} import {function}\n{function}()"))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -116,8 +117,14 @@ def test_a_file_that_is_no_list_of_keys_is_refused(tmp_path, text, what):
     assert what in told(written(tmp_path / "key", text), {})
 
 
-def test_a_missing_key_says_how_to_make_one(tmp_path):
-    assert told(tmp_path / "key", {}) == f"no key at {tmp_path / 'key'}: `paceline init` makes one"
+def test_a_missing_key_says_how_to_make_one_where_that_makes_it(tmp_path):
+    environment = {"XDG_CONFIG_HOME": str(tmp_path)}
+    usual = key_path(environment)
+    assert told(usual, environment) == f"no key at {usual}: `paceline init` makes one"
+    assert told(Path("sign.key"), environment) == (
+        "no key at sign.key: put your agents' key there, or take `key` out of the agent's file and "
+        f"`paceline init` makes {usual}"
+    )
 
 
 def test_a_folder_and_a_pipe_are_no_keys(tmp_path):

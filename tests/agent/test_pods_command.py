@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.dispatch import harness_digest
-from agent.doctor import _pods
+from agent.doctor import _pods, why_unusable
 from agent.errors import TaskError
+from agent.fleet import fleet_of
 from agent.leases_command import lease_text
 from agent.operator import Operator
 from agent.pods_command import trust
@@ -22,6 +25,8 @@ from pods import noise
 from pods.host_keys import read_pins
 from pods.inventory import _Pod, parse_inventory
 from pods.leases import Lease
+from pods.preflight import seen_lacks
+from pods.shell import PodError
 from pods.shell_local import LocalShell
 from pods.supervisor import lease, quarantine
 from pods.supervisor.paths import MachinePaths
@@ -73,11 +78,12 @@ def trusted(tmp_path, name):
     return list(trust(tmp_path / "pods.toml", name, lambda _: "yes"))
 
 
-def test_a_pod_whose_key_nobody_trusted_is_unusable_and_says_what_to_do(inventory, paceline):
+def test_a_pod_whose_key_nobody_trusted_is_unusable_and_says_what_to_do(inventory, paceline, tmp_path):
     inventory(alpha=2)
     out = paceline().output
     assert "its host key is not known: ssh-ed25519 SHA256:" in out
-    assert "look, then: paceline pods trust alpha" in out
+    hint = shlex.join(["paceline", "pods", "--pods", str(tmp_path / "pods.toml"), "trust", "alpha"])
+    assert f"look, then: {hint}" in out
 
 
 def test_a_key_is_shown_asked_about_and_pinned(inventory, paceline, tmp_path):
@@ -106,6 +112,7 @@ def test_a_changed_key_shows_both_fingerprints(inventory, paceline, tmp_path):
     alpha.start()
     assert f"it was {before}, now it is {alpha.key}" in paceline().output
     out = paceline("trust", "alpha", "--yes").output
+    assert "[y/N]" not in out
     assert f"pinned: {before}" in out
     assert f"shown:  {alpha.key}" in out
     assert "alpha  community  free" in paceline().output
@@ -132,6 +139,69 @@ def test_the_table_says_what_each_pod_has_and_which_is_first(inventory, paceline
     assert done.output.splitlines()[0] == "beta GPU-3"
     assert done.exit_code == 0
     assert paceline("choose", "--gpu-type", "B200").exit_code == 3
+    ranked = json.loads(paceline("choose", "--memory-gib", "60", "--json").output)["ranked"]
+    assert [(one["pod"], one["slot"]) for one in ranked] == [("beta", "GPU-3"), ("alpha", "GPU-2")]
+    assert json.loads(paceline("choose", "--tag", "x", "--json").output)["ranked"][0] == {
+        "pod": "alpha",
+        "slot": None,
+        "reason": "has no tag x",
+    }
+
+
+def test_a_narrow_terminal_gets_a_block_a_pod(inventory, paceline, tmp_path, monkeypatch):
+    inventory(alpha=3)
+    trusted(tmp_path, "alpha")
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = paceline().output.splitlines()
+    assert lines[:3] == ["alpha:", "  state    free", "  free     1/1"]
+    assert "  price    3" in lines
+    monkeypatch.setenv("COLUMNS", "200")
+    assert paceline().output.startswith("pod    state")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("choose", "--memory-gib", "-5"),
+        ("choose", "--disk-gib", "nan"),
+        ("gc", "--days", "-1"),
+        ("gc", "--days", "nan"),
+    ],
+)
+def test_amounts_below_nothing_are_refused(paceline, arguments):
+    done = paceline(*arguments)
+    assert (done.exit_code, "is not 0 or more" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["garbage", None])
+def test_a_file_of_pins_that_is_none_is_told_in_one_line(inventory, paceline, tmp_path, text):
+    inventory(alpha=3)
+    pins = tmp_path / "pods.known_hosts"
+    pins.mkdir() if text is None else pins.write_text(text)
+    done = paceline("trust", "alpha", "--yes")
+    assert isinstance(done.exception, PodError)
+    wanted = (
+        f"cannot read {pins}: Is a directory" if text is None else f"{pins}: line 1 is not NAME KIND BASE64"
+    )
+    assert str(done.exception).startswith(f"host keys: {wanted}")
+
+
+def test_pins_that_cannot_be_written_are_told_in_one_line(inventory, paceline, tmp_path):
+    inventory(alpha=3)
+    text = (tmp_path / "pods.toml").read_text()
+    (tmp_path / "pods.toml").write_text(f'known_hosts = "/proc/paceline/pins"\n{text}')
+    done = paceline("trust", "alpha", "--yes")
+    assert str(done.exception) == "host keys: cannot write /proc/paceline/pins: No such file or directory"
+
+
+def test_what_is_no_python_is_told_with_its_key(inventory, paceline, tmp_path):
+    inventory(alpha=3)
+    trusted(tmp_path, "alpha")
+    text = (
+        (tmp_path / "pods.toml").read_text().replace(f'python = "{sys.executable}"', 'python = "/bin/true"')
+    )
+    (tmp_path / "pods.toml").write_text(text)
+    assert "not an answer of the supervisor: b''; is `python` in pods.toml a Python?" in paceline().output
 
 
 def test_what_the_driver_says_of_a_slot_is_told(inventory, paceline, tmp_path):
@@ -250,12 +320,15 @@ def test_a_slot_comes_out_of_quarantine(inventory, paceline, tmp_path):
     quarantine.put(MachinePaths(alpha.pod().machine), "cpu", "it smells", alpha.folder)
     assert paceline("leases").output == "alpha cpu: quarantined: it smells\n"
     assert paceline("leases", "alpha", "--lift", "cpu").output == "alpha cpu: out of quarantine\n"
-    assert paceline("leases", "alpha", "--lift", "cpu").output == "alpha cpu: was not in quarantine\n"
+    refused = paceline("leases", "alpha", "--lift", "cpu").exception
+    assert (type(refused), str(refused)) == (TaskError, "alpha cpu is not in quarantine")
 
 
 def test_a_slot_without_its_pod_is_refused(inventory, paceline):
     inventory(alpha=2)
     assert "name the pod" in str(paceline("leases", "--lift", "cpu").exception)
+    both = paceline("leases", "alpha", "--lift", "cpu", "--release", "cpu").exception
+    assert "not both at once" in str(both)
     assert "no pod 'alfa'; did you mean 'alpha'" in str(paceline("trust", "alfa").exception)
 
 
@@ -266,6 +339,35 @@ def test_a_pod_is_made_ready_once(inventory, paceline, tmp_path):
     assert lines[0] == f"alpha: made {alpha.folder}/machine"
     assert lines[-1] == "alpha: ready"
     assert paceline("bootstrap", "alpha").output == "alpha: was ready, nothing changed\n"
+
+
+@pytest.mark.parametrize(("key", "place"), [("workspace", "work"), ("machine", "machine")])
+def test_a_folder_that_cannot_be_made_is_told_with_pod_and_key(inventory, paceline, tmp_path, key, place):
+    alpha = inventory(alpha=2)["alpha"]
+    trusted(tmp_path, "alpha")
+    (alpha.folder / place).touch()
+    told = str(paceline("bootstrap", "alpha").exception)
+    assert told.startswith(f"alpha lacks the folder {alpha.folder / place}")
+    assert f" ({key} in pods.toml), it cannot be made: " in told
+
+
+@pytest.mark.parametrize("workspace", ["/proc/paceline", "{folder}/sshd_config/work"])
+def test_a_workspace_that_cannot_be_made_is_no_use_and_nobody_is_sent_to_tidy_it(
+    inventory, paceline, tmp_path, workspace
+):
+    alpha = inventory(alpha=2)["alpha"]
+    trusted(tmp_path, "alpha")
+    wanted = workspace.format(folder=alpha.folder)
+    text = (tmp_path / "pods.toml").read_text().replace(f"{alpha.folder}/work", wanted)
+    (tmp_path / "pods.toml").write_text(text)
+    assert f"alpha: its workspace {wanted} cannot be written to" in paceline().output
+    fleet = fleet_of(tmp_path / "pods.toml")
+    [state] = fleet.probe()
+    fleet.close()
+    assert why_unusable(state) == (
+        f"its workspace {wanted} cannot be made or written to: pod.alpha.workspace of pods.toml"
+    )
+    assert [lack.mend for lack in seen_lacks(state)] == [""]
 
 
 def test_the_inventory_of_the_docs_is_one():

@@ -76,14 +76,18 @@ def test_a_pod_that_is_not_there_is_told_with_a_near_miss():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"pods.toml: pod: field required"),
+        ("", r"pods.toml names no pod: write \[pod.NAME\], and host, port, user below it"),
         ("[pod]", "names no pod"),
         ("[pod.a]\nprice = 1", "unknown key 'pod.a.price'; did you mean 'price_per_hour'"),
         ("[pods.a]", "unknown key 'pods'; did you mean 'pod'"),
-        ('[pod.a]\nhost = "-oProxyCommand=x"', "pod.a.host: string should match"),
-        ('[pod.a]\nhost = "a b"', "pod.a.host: string should match"),
-        ('[pod.a]\nuser = "-l"', "pod.a.user: string should match"),
-        ('[pod.a]\njump = "b,-x"', "pod.a.jump: string should match"),
+        ('[pod.a]\nhost = "-oProxyCommand=x"', "pod.a.host: '-oProxyCommand=x' is not a host:"),
+        ('[pod.a]\nhost = "a b"', "pod.a.host: 'a b' is not a host: a name, an alias of"),
+        ('[pod.a]\nuser = "-l"', "pod.a.user: '-l' is not a user's name"),
+        ('[pod.a]\njump = "b,-x"', "pod.a.jump: 'b,-x' is not USER@HOST:PORT of a machine on the way"),
+        ('[pod.a]\njump = "me@:x"', "pod.a.jump: 'me@:x' is not USER@HOST:PORT"),
+        ('[pod.a]\njump = "me@gate:x"', "pod.a.jump: 'me@gate:x' is not USER@HOST:PORT"),
+        ('[pod.a]\njump = "gate:65536"', "pod.a.jump: 'gate:65536' is not USER@HOST:PORT"),
+        ('[pod.a]\nleave_gpus = [""]', "pod.a.leave_gpus.0"),
         ("[pod.a]\nport = 0", "pod.a.port: input should be greater"),
         ('[pod.a]\nport = "22"', "pod.a.port: input should be a valid integer"),
         ("[pod.a]\nprice_per_hour = nan", "pod.a.price_per_hour: input should be a finite"),
@@ -91,13 +95,49 @@ def test_a_pod_that_is_not_there_is_told_with_a_near_miss():
         ('[pod.a]\nworkspace = "~/x"', "pod.a.workspace: '~/x' is not an absolute path"),
         ('[pod.a]\nworkspace = "/a:b"', "a colon"),
         ('[pod.a]\nengine = "local"\nport = 1', "engine 'local' is this machine"),
-        ('[pod."a/b"]', r"pod.a/b: string should match"),
+        ('[pod."a/b"]', r"pod.a/b: 'a/b' is not a name of letters, digits"),
         ("[pod.a", "is not TOML"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_key(text, message):
     with pytest.raises(InventoryError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "jump", ["gate", "me@gate:22", "10.0.0.1:65535,b", "me@[::1]:2022", "fe80::1", "none"]
+)
+def test_a_machine_on_the_way_is_written_as_ssh_writes_it(jump):
+    assert parse(f'[pod.a]\njump = "{jump}"').pod("a").jump == jump
+
+
+@pytest.mark.parametrize(
+    ("entry", "left"),
+    [
+        ("0", ["GPU-8f3a"]),
+        ("GPU-8f3a", ["GPU-8f3a"]),
+        ("gpu-8F", ["GPU-8f3a"]),
+        ("GPU-", ["GPU-8f3a", "GPU-91bc"]),
+        ("8f3a", []),
+        ("2", []),
+    ],
+)
+def test_gpus_are_named_as_for_nvidia_smi_and_what_names_none_is_known(entry, left):
+    pod, gpus = Pod("a", leave=frozenset({entry})), ["GPU-8f3a", "GPU-91bc"]
+    assert [gpu for index, gpu in enumerate(gpus) if pod.leaves(gpu, index)] == left
+    assert pod.absent(gpus) == ([] if left else [entry])
+
+
+def test_a_machine_without_a_gpu_has_no_gpu_to_leave():
+    assert Pod("a", leave=frozenset({"0", "GPU-1"})).absent([]) == ["0", "GPU-1"]
+    assert not Pod("a", leave=frozenset({"0"})).leaves("cpu", None)
+    assert Pod("a", leave=frozenset({"cpu"})).absent([]) == []
+
+
+def test_what_to_type_to_trust_a_pod_names_the_file_where_it_is_another_one():
+    assert parse(WHOLE).trusting("alpha") == "paceline pods trust alpha"
+    inventory = parse_inventory(WHOLE, "my pods/x.toml", Path("my pods"))
+    assert inventory.trusting("alpha") == "paceline pods --pods 'my pods/x.toml' trust alpha"
 
 
 def test_a_file_that_is_not_there_says_where_to_read(tmp_path):

@@ -82,6 +82,11 @@ def test_a_gpu_that_is_to_be_left_alone_is_busy(asked, left):
     assert why(state) == ["to be left alone (pods.toml)", ""]
 
 
+def test_a_pod_whose_list_of_gpus_to_leave_is_wrong_is_busy(asked):
+    state = asked(Card("GPU-1"), Card("GPU-2"), leave=frozenset({"GPU-1", "GPU-3"}))
+    assert state.why == "counts as busy: leave_gpus names GPU-3, which is not there"
+
+
 def test_little_power_at_full_use_is_shared_tenancy(asked):
     state = asked(Card("GPU-1", use_pct="100", watts=150.0), Card("GPU-2", use_pct="100", watts=600.0))
     assert [slot.is_shared for slot in state.slots] == [True, False]

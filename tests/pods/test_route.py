@@ -68,7 +68,7 @@ def test_jumps_are_hops_each_with_its_own_settings(config):
     route = route_to(Pod("x", host="behind"), config, never)
     assert [(hop.pin, hop.host, hop.port, hop.user) for hop in route.hops] == [
         ("jump:first", "gate.example", 22, getpass.getuser()),
-        ("jump:second", "second", 2200, "me"),
+        ("jump:second:2200", "second", 2200, "me"),
         ("x", "inner", 22, getpass.getuser()),
     ]
 
@@ -76,6 +76,14 @@ def test_jumps_are_hops_each_with_its_own_settings(config):
 def test_a_jump_of_the_inventory_stands_in_for_that_of_the_configuration(config):
     route = route_to(Pod("x", host="behind", jump="root@[::1]:2022"), config, never)
     assert [(hop.host, hop.port, hop.user) for hop in route.hops[:-1]] == [("::1", 2022, "root")]
+
+
+def test_machines_on_the_way_that_share_an_address_have_pins_of_their_own(config):
+    jump = "10.0.0.1:2201,10.0.0.1:2202,10.0.0.1,[::1]:2022"
+    route = route_to(Pod("x", host="alpha", jump=jump), config, never)
+    pins = ["jump:10.0.0.1:2201", "jump:10.0.0.1:2202", "jump:10.0.0.1", "jump:[::1]:2022", "x"]
+    assert [hop.pin for hop in route.hops] == pins
+    assert [hop.is_jump for hop in route.hops] == [True, True, True, True, False]
 
 
 def test_a_proxy_command_is_kept(config):
