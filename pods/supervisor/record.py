@@ -88,7 +88,7 @@ def names_in(folder: Path) -> list[str]:
     """Of everything that is not hidden, sorted; none where there is no such folder. Raises OSError."""
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208 - names
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -153,10 +153,10 @@ def test_a_narrow_terminal_gets_a_block_a_pod(inventory, paceline, tmp_path, mon
     trusted(tmp_path, "alpha")
     monkeypatch.setenv("COLUMNS", "60")
     lines = paceline().output.splitlines()
-    assert lines[:3] == ["alpha:", "  state    free", "  free     1/1"]
+    assert lines[:4] == ["alpha:", "  class    community", "  state    free", "  free     1/1"]
     assert "  price    3" in lines
     monkeypatch.setenv("COLUMNS", "200")
-    assert paceline().output.startswith("pod    state")
+    assert paceline().output.startswith("pod    class")
 
 
 @pytest.mark.parametrize(
