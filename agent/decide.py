@@ -22,6 +22,7 @@ from agent.action import (
     Free,
     Intend,
     Launch,
+    Note,
     Park,
     Progress,
     Refresh,
@@ -32,6 +33,7 @@ from agent.action import (
     Verdict,
 )
 from agent.answers import answer_to
+from agent.follow import duration_text
 from agent.ledger import Intent, State
 from agent.planning import Planned
 from agent.situation import ATTEMPTS, UNDER_WAY, Approval, Refused, Situation
@@ -277,10 +279,23 @@ def _running(now: Situation, state: State, intent: Intent) -> Action:
         return Progress(replace(state, stage="running", note=""))
     if now.is_enough:
         return Enough(intent)
+    if now.is_stale and not now.ledger.is_told_stale(intent.job):
+        return _stale(now, intent)
     last = now.ledger.last_word
     if last is None or now.now - last >= LIVE_EVERY:
         return Refresh(now.live)
     return Rest("the job runs")
+
+
+def _stale(now: Situation, intent: Intent) -> Note:
+    assert isinstance(now.observed, Running)
+    quiet = duration_text(now.observed.quiet_s)
+    lines = (
+        f"job {intent.job} on pod {intent.pod} has written nothing for {quiet}: {now.doing or 'it runs'}",
+        f"it goes on, and ends by {intent.hard_end} at the latest",
+    )
+    advice = "Comment `/cancel` to end it now. This is said once."
+    return Note("No sign of the job for a while", lines, advice, {"schema": 1, "stale": intent.job})
 
 
 def closed(state: State, why: str) -> Progress | Fail:

@@ -69,7 +69,7 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     is_tagged = desk.operator.label.casefold() in labels  # as the tracker's own filter compares
     settings = ledger.settings
     body = wording_of(issue.body, settings) if isinstance(issue, Issue) else ""
-    found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent)
+    found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent, stale_s=desk.operator.stale_s)
     if isinstance(issue, Gone):
         ours = ((job, issue_of(desk, job)) for job in desk.yard.living())
         return replace(found, jobs=tuple(job for job, of in ours if of and of[0] == number))

@@ -134,6 +134,9 @@ class Ledger:
     def review_for(self, plan: str) -> Said | None:
         return self._of_plan("reviewer-verdict", plan)
 
+    def is_told_stale(self, job: str) -> bool:
+        return any(said.marker.payload.get("stale") == job for said in self.all_of("note"))
+
     def is_closed(self, verdict: Said) -> bool:
         """Whether the closing note of a verdict stands."""
         notes = (said.marker.payload for said in self.all_of("note"))

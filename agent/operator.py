@@ -45,6 +45,7 @@ class _Agent(_Table):
     pods: str | None = None
     key: str | None = None
     poll_s: Annotated[float, Field(ge=0.2, le=3600)] = 30.0
+    stale_s: Annotated[float, Field(ge=1)] = 1800.0
 
 
 class _Trust(_Table):
@@ -74,7 +75,7 @@ class Operator:
     (empty: the default branch and all tags); `roles` and `ids` (numeric, of accounts) whose tasks the
     standing budget covers, up to `gpu_hours` a task, or `gpu_hours_of` that account; `second_person`: nobody
     approves their own request. `results_branch` and `results_folder`: where raw runs and charts are
-    written before results are posted."""
+    written before results are posted. `stale_s`: a job that writes nothing for so long is told of."""
 
     repository: str
     url: str
@@ -85,6 +86,7 @@ class Operator:
     pods: Path | None = None
     key: Path | None = None
     poll_s: float = 30.0
+    stale_s: float = 1800.0
     branches: tuple[str, ...] = ()
     roles: tuple[str, ...] = ("admin", "maintain", "write")
     gpu_hours: float = 1.0
@@ -126,6 +128,7 @@ def read_operator(path: Path, environment: Mapping[str, str] = os.environ) -> Op
         pods=path.parent / Path(parsed.agent.pods).expanduser() if parsed.agent.pods else None,
         key=Path(parsed.agent.key).expanduser() if parsed.agent.key else None,
         poll_s=parsed.agent.poll_s,
+        stale_s=parsed.agent.stale_s,
         branches=tuple(parsed.trust.branches),
         roles=tuple(parsed.trust.roles),
         gpu_hours=parsed.trust.gpu_hours,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Literal
 
 from pods.choose import Choice
-from pods.job import Observation
+from pods.job import Observation, Running
 
 from agent.ledger import Ledger, Said, Stage, State
 from agent.planning import Planned
@@ -81,6 +82,7 @@ class Situation:
     error: WorkerError | None = None
     is_folded: bool = False  # this agent has tried to fold what the verdict supersedes
     jobs: tuple[str, ...] = ()  # of this issue, not ended; looked for where the issue is gone
+    stale_s: float = inf
     spoken: tuple[Spoken, ...] = ()  # commands that nobody has answered, oldest first
     line: str = ""  # its place among those that wait for a slot
     queue: tuple[str, ...] = ()  # what is measured and what waits, where somebody asked
@@ -142,6 +144,12 @@ class Situation:
             and state.stage in UNDER_WAY
             and not self.has_verdict
         )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the job has shown no sign for longer than the operator thinks usual."""
+        quiet_s = self.observed.quiet_s if isinstance(self.observed, Running) else None
+        return quiet_s is not None and quiet_s >= self.stale_s
 
     @property
     def may_start_again(self) -> bool:

@@ -90,12 +90,14 @@ class AlreadyThere:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """`heartbeat_age_s` is None before the first beat. `progress` is the worker's file, unread."""
+    """`heartbeat_age_s` is None before the first beat. `progress` is the worker's file, unread; `quiet_s` is
+    how long nothing of the job has written anything, None where that is unknown."""
 
     pid: int
     heartbeat_age_s: float | None
     progress: str | None
     is_stopping: bool
+    quiet_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,7 @@ def _observed(state: Mapping[str, Any]) -> Observation:
         heartbeat_age_s=None if beat is None else beat["age_s"],
         progress=state["progress"],
         is_stopping=state["is_stopping"],
+        quiet_s=state.get("quiet_s"),
     )
 
 

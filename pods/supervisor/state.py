@@ -8,6 +8,7 @@ living supervisor, for a dead one, and for a job that was never launched, which 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -43,6 +44,7 @@ def state(job: Path) -> dict[str, Any]:
         "heartbeat": None if heartbeat is None else {**heartbeat, "age_s": _age_s(heartbeat)},
         "is_stopping": _is_there(paths.stop, broken),
         "progress": _progress(paths),
+        "quiet_s": _quiet_s(paths),
         "holder": _holder(body or {}, broken),
         "wall": exits.now(),
         "broken": broken,
@@ -95,6 +97,22 @@ def _age_s(heartbeat: dict[str, Any]) -> float | None:
     if heartbeat.get("boot") != process.boot_id() or not isinstance(beat_s, (int, float)):
         return None
     return time.monotonic() - beat_s
+
+
+def _quiet_s(paths: JobPaths[Path]) -> float | None:
+    """Since the worker or a run last wrote anything; None where neither has yet. A heartbeat is no sign: the
+    supervisor is well while what it owns hangs."""
+    written = [at for path in (paths.progress, paths.log) if (at := _written_at(path)) is not None]
+    for folder, _, names in os.walk(paths.runs):
+        written += [at for name in names if (at := _written_at(Path(folder, name))) is not None]
+    return max(0.0, time.time() - max(written)) if written else None
+
+
+def _written_at(path: Path) -> float | None:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return None
 
 
 def _progress(paths: JobPaths[Path]) -> str | None:

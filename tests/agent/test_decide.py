@@ -14,6 +14,7 @@ from agent.action import (
     Free,
     Intend,
     Launch,
+    Note,
     Park,
     Progress,
     Refresh,
@@ -412,3 +413,14 @@ def test_a_job_whose_runs_decide_is_told_so_and_goes_on_being_followed():
 def test_a_job_that_just_began_is_first_said_to_run():
     intended = replace(STATE, stage="intent", intent=INTENT)
     assert isinstance(decide(situation(intended, observed=RUNNING, is_enough=True)), Progress)
+
+
+def test_a_job_without_a_sign_for_long_is_told_of_once():
+    quiet = Running(1, 0.0, None, False, quiet_s=1900.0)
+    found = decide(situation(MEASURING, observed=quiet, stale_s=1800.0))
+    assert isinstance(found, Note)
+    assert found.lines[0] == "job job-a1 on pod local has written nothing for 31 min 40 s: it runs"
+    told = said("note", 1, found.payload)
+    assert not isinstance(decide(situation(MEASURING, told, observed=quiet, stale_s=1800.0)), Note)
+    assert not isinstance(decide(situation(MEASURING, observed=quiet, stale_s=1901.0)), Note)
+    assert not isinstance(decide(situation(MEASURING, observed=RUNNING, stale_s=1.0)), Note)
