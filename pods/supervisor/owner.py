@@ -26,6 +26,7 @@ from . import process, started, tree
 from .orders import INPUT, Orders
 from .output import Output
 from .process import Ending, Process
+from .redact import secrets_of
 from .signals import Signals
 
 CHUNK_B = 1 << 20
@@ -76,7 +77,8 @@ class _Owner:
     def __init__(self, order: Order, signals: Signals) -> None:
         self.order = order
         self.signals = signals
-        self.output = Output(order.log, order.log_limit_b)
+        secrets = secrets_of(os.environ if order.env is None else order.env)
+        self.output = Output(order.log, order.log_limit_b, secrets)  # compiled here: no time of the subject
         self.poller = select.poll()
         self.poller.register(signals.descriptor, select.POLLIN)
         self.orders = Orders(self._stop, self._time_out) if order.has_orders else None

@@ -220,3 +220,33 @@ def test_waiting_costs_no_cpu_also_when_the_subject_closed_its_output(owning: Ow
     assert cpu_s(child.pid) - before_s <= 0.02
     child.terminate()
     assert owning.report(child)["cancelled"]
+
+
+# Secrets. The token is made up, and in two halves so that no scanner takes it for a real one.
+
+TOKEN = "gh" + "p_" + "aB3" * 13
+
+
+def test_a_log_never_holds_a_token_nor_a_secret_of_the_environment(owning: Owning) -> None:
+    script = f"echo password $DB_PASSWORD; printf gh; sleep 0.3; echo {TOKEN[2:]}"
+    owning.run("sh", "-c", script, env={**os.environ, "DB_PASSWORD": "open sesame"})
+    assert owning.log.read_text() == "password [redacted]\n[redacted]\n"
+
+
+@pytest.mark.parametrize("before_b", [*range(495, 505), *range(455, 470)])
+def test_a_token_at_an_end_of_what_is_kept_shows_no_part_of_itself(owning: Owning, before_b: int) -> None:
+    """500 bytes of head and 500 of tail; the token is 43 bytes long."""
+    print_it = f"head -c {before_b} /dev/zero; printf {TOKEN}; head -c {before_b} /dev/zero"
+    wide = f"{print_it}; head -c 100000 /dev/zero; {print_it}"
+    report = owning.run("sh", "-c", wide, options=("--log-limit-b", "1000"))
+    log = owning.log.read_bytes()
+    assert b"aB3" not in log
+    assert report["log_b"] == len(log) <= 1000 + len("\n[paceline: 100000 bytes left out here]\n")
+
+
+def test_the_mark_does_not_break_the_bound_of_a_log(owning: Owning) -> None:
+    """`x://a:b@` is shorter than what stands for it."""
+    report = owning.run("sh", "-c", "yes x://a:b@ | head -n 5000", options=("--log-limit-b", "10000"))
+    log = owning.log.read_bytes()
+    assert report["log_b"] == len(log) <= 10_000 + len("\n[paceline: 100000 bytes left out here]\n")
+    assert b"a:b" not in log
