@@ -49,7 +49,7 @@ def progress_text(action: Progress, task: Task | None, forecast: Sequence[str] =
         where=_where(state),
         live=LIVE_AT_FIRST.get(state.stage, ""),
         pods=_ranking(action),
-        understood=(*_understood(plan, state, task), *forecast) if plan else (),
+        understood=(*_understood(plan, state, task), *map(escaped, forecast)) if plan else (),
         problems=action.problems.found if isinstance(action.problems, Problems) else (),
         blocker=state.note if state.stage in ("blocked", "waiting") else "",
         note=state.note if state.stage not in ("blocked", "waiting") else "",
@@ -78,13 +78,14 @@ def _where(state: State) -> str:
             return f"plan `{state.plan[:12]}` waits for approval"
         case "approved":
             again = f", after {_counted(state.closed, 'attempt')} without result" if state.closed else ""
-            return f"plan `{state.plan[:12]}` is approved ({state.approved_by}){again}"
+            return f"plan `{state.plan[:12]}` is approved ({escaped(state.approved_by)}){again}"
         case "intent" | "running":
             assert state.intent is not None, "a job that runs has an intent"
             intent = state.intent
             return (
-                f"plan `{state.plan[:12]}`, attempt {intent.attempt}, pod `{intent.pod}`,"
-                f" slot `{intent.slot}`, job `{intent.job}`, ends by {intent.hard_end} at the latest"
+                f"plan `{state.plan[:12]}`, attempt {intent.attempt}, pod `{in_code(intent.pod)}`,"
+                f" slot `{in_code(intent.slot)}`, job `{in_code(intent.job)}`,"
+                f" ends by {intent.hard_end} at the latest"
             )
         case "stopped":
             return "nothing runs any more, everything is freed"
@@ -100,14 +101,16 @@ def _ranking(action: Progress) -> tuple[str, ...]:
 
 def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
     runs = sum(len(arms) for _, _, arms in plan.rounds())
-    lines = [f"{arm.name}: `{arm.commit[:12]}`{_params(arm.params)}" for arm in plan.arms]
-    lines += [f"recipes: {', '.join(recipe.name for recipe in plan.recipes)}"]
+    lines = [f"{escaped(arm.name)}: `{in_code(arm.commit[:12])}`{_params(arm.params)}" for arm in plan.arms]
+    lines += [f"recipes: {', '.join(escaped(recipe.name) for recipe in plan.recipes)}"]
     most = f"up to {runs}" if plan.looks else str(runs)
     lines += [f"{_replicates(plan)}, {most} runs, at most {_limit(plan)}"]
-    lines += [f"criterion: `{criterion.text}` ({criterion.arm})" for criterion in plan.criteria]
+    lines += [
+        f"criterion: `{in_code(criterion.text)}` ({escaped(criterion.arm)})" for criterion in plan.criteria
+    ]
     first = plan.arms[0]
     lines += [
-        f"{arm.name} is the baseline again: what differs is noise"
+        f"{escaped(arm.name)} is the baseline again: what differs is noise"
         for arm in plan.arms[1:]
         if (arm.commit, arm.params) == (first.commit, first.params)
     ]
@@ -133,7 +136,7 @@ def _counted(number: int, noun: str) -> str:
 def _params(params: Mapping[str, Any]) -> str:
     from bench.plan import written
 
-    return "".join(f", {key} = `{in_code(written(value))}`" for key, value in params.items())
+    return "".join(f", {escaped(key)} = `{in_code(written(value))}`" for key, value in params.items())
 
 
 def _limit(plan: Plan) -> str:

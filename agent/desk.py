@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pods.fleet import Fleet
@@ -15,10 +17,13 @@ from agent.bench_command import workplace_at
 from agent.branch import BRANCH
 from agent.fleet import fleet_here, fleet_of
 from agent.gather import Desk
-from agent.key import key_path, load_keys
+from agent.key import VARIABLE, key_path, load_keys
 from agent.operator import Operator
 from agent.tracker_github import GithubTracker
 from agent.yard import Yard
+
+TRACKER_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
+"""Variables that hold a token on many machines, whatever the operator's file names."""
 
 
 @contextlib.contextmanager
@@ -28,6 +33,10 @@ def open_desk(operator: Operator, *, has_pods: bool = True) -> Iterator[Desk]:
     Raises TaskError (key, inventory), TrackerError (account).
     """
     keys = load_keys(operator.key or key_path())
+    hidden = (operator.token, *(key.secret.hex() for key in keys))
+    # From here on nothing that is started inherits them: not the token of an earlier account either.
+    for name in (operator.token_env, *TRACKER_TOKENS, VARIABLE):
+        os.environ.pop(name, None)
     yard = yard_of(operator) if has_pods else Yard(Fleet(Inventory((), Path())), operator.workspace)
     tracker = GithubTracker(
         base_url=operator.url,
@@ -39,7 +48,7 @@ def open_desk(operator: Operator, *, has_pods: bool = True) -> Iterator[Desk]:
         yield Desk(
             tracker=tracker,
             operator=operator,
-            keys=tuple(keys),
+            keys=tuple(replace(key, hidden=hidden) for key in keys),
             yard=yard,
             me=tracker.me(),
             repository_id=tracker.repository_id(),

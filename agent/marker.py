@@ -19,6 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from pods.supervisor.redact import MARK, redacted
+
+from agent.foreign import in_html
+
 Kind = Literal["progress", "results", "verdict", "reviewer-verdict", "note", "failure"]
 
 PAYLOAD_LIMIT_B = 16 << 10
@@ -37,10 +41,12 @@ class MarkerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`id` is what stands beside a signature; the secret never leaves this object's user."""
+    """`id` is what stands beside a signature; the secret never leaves this object's user. `hidden` is what
+    nothing that is signed with it may say: what its user knows, as the tracker's token."""
 
     id: str
     secret: bytes
+    hidden: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Key({self.id})"
@@ -70,13 +76,17 @@ class Broken:
 
 
 def render(marker: Marker, place: Place, key: Key) -> str:
-    """The body of a comment. Raises MarkerError for a payload or body too long, or a text with a marker."""
-    text = marker.text.strip("\n")
+    """The body of a comment. Raises MarkerError for a payload or body too long, or a text with a marker.
+
+    Every body comes through here, so that secrets are taken out here, of what is signed and before it is.
+    """
+    hidden = (key.secret.hex(), *key.hidden)
+    text = "\n".join(_told(line, hidden) for line in marker.text.strip("\n").split("\n"))
     if "<!-- epm:" in text.replace(LIVE, "") or "<!-- /epm:" in text:
         raise MarkerError("the text of a marker holds a marker")
     if not _is_live_in_place(marker.kind, text):
         raise MarkerError(f"a live line where {marker.kind} has none")
-    payload = _packed(marker.payload)
+    payload = _packed(_without(marker.payload, hidden))
     if len(payload) > PAYLOAD_LIMIT_B:
         raise MarkerError(f"a payload of {len(payload)} bytes, {PAYLOAD_LIMIT_B} are allowed")
     signature = _signature(marker.kind, marker.version, payload, text, place, key)
@@ -133,8 +143,9 @@ def unverified(body: str) -> Marker | None:
 
 def with_live_line(body: str, line: str) -> str:
     """The body with its one live line replaced; it has to have one."""
-    line = " ".join(line.split()).replace("-->", "")
-    return re.sub(rf"^{re.escape(LIVE)}.*$", lambda _: f"{LIVE} {line}", body, count=1, flags=re.MULTILINE)
+    return re.sub(
+        rf"^{re.escape(LIVE)}.*$", lambda _: f"{LIVE} {in_html(line)}", body, count=1, flags=re.MULTILINE
+    )
 
 
 def _holds_part(body: str) -> bool:
@@ -166,6 +177,26 @@ def _digest_of(text: str) -> str:
     """Of the text without its live line, and without the spaces that a server or editor may trim."""
     lines = [line.rstrip() for line in text.split("\n") if not line.startswith(LIVE)]
     return hashlib.sha256("\n".join(lines).strip("\n").encode()).hexdigest()
+
+
+def _told(line: str, hidden: Sequence[str]) -> str:
+    """By line: what looks like the beginning of a key hides no other line. The brackets of the mark could be
+    those of a link here, behind all escaping."""
+    clean = redacted(line, hidden)
+    return line if clean == line else clean.replace(MARK.decode(), "redacted")
+
+
+def _without(value: Any, hidden: Sequence[str]) -> Any:
+    """A payload without secrets in any of its texts."""
+    match value:
+        case str():
+            return redacted(value, hidden)
+        case Mapping():
+            return {key: _without(one, hidden) for key, one in value.items()}
+        case list() | tuple():
+            return [_without(one, hidden) for one in value]
+        case _:
+            return value
 
 
 def _packed(payload: Mapping[str, Any]) -> str:

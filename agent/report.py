@@ -1,7 +1,7 @@
 """Prints a result as Markdown that reads well as plain text too: verdict first, numbers next, runs last.
 
 The sentences are in `templates/report.md.j2`; the figures in `bench/tables.py`. Text from outside (log lines,
-names, choices) is escaped: it cannot break a table, mention anybody, or open a tag or marker.
+names, choices) goes through the filters of `foreign.py`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,16 @@ from bench.plan import Recipe, written
 from bench.tables import Table
 from bench.units import bound_text
 
+from agent.foreign import LONGEST_CELL, escaped, fenced, in_cell, in_code, plain
 from agent.result import Result
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LONGEST_CELL = 300
-_LINKING = re.compile(r"@|(?<!&)#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
-"""What trackers turn into mentions, references and links: a zero-width space behind it ends that."""
+__all__ = ["LONGEST_CELL", "escaped", "in_code", "plain", "report_text", "table_text"]
+
 WIDEST = 3_000
 """Characters of one column, from which on a table is not padded."""
-_SPECIAL = re.compile(
-    r"[\\`*|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=\S)|\](?=[(:\[])|(?<![^\W_])_|_(?![^\W_])|^(?:[#>]|[-+](?= ))"
-)
-"""Characters that could be markup where they stand: an underscore inside a name could not."""
 
 
 def report_text(result: Result) -> str:
@@ -114,45 +110,20 @@ def environment_of_templates() -> Environment:
     )
     environment.filters["text"] = escaped
     environment.filters["code"] = in_code
+    environment.filters["fenced"] = fenced
     environment.filters["table"] = table_text
     environment.filters["written"] = written
     return environment
 
 
-def in_code(text: str) -> str:
-    """Foreign text for a code span: one line, no backtick."""
-    return " ".join(str(text).split()).replace("`", "'")[:LONGEST_CELL]
-
-
-def plain(text: str) -> str:
-    """Foreign text for one line of a terminal: nothing in it moves the cursor."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def escaped(text: str) -> str:
-    """Foreign text for one line of Markdown: nothing in it is markup, a mention, a comment or a new line."""
-    line = " ".join(str(text).split())
-    # Control characters move a terminal's cursor or turn text round; a lone surrogate cannot be written.
-    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
-    if len(line) > LONGEST_CELL:
-        line = line[: LONGEST_CELL - 1] + "…"
-    # A zero-width space after @ keeps a mention from being one; entities survive every renderer.
-    return _LINKING.sub("\\g<0>\u200b", _SPECIAL.sub(_entity, line))
-
-
-def _entity(match: re.Match[str]) -> str:
-    entities = {"<": "&lt;", "&": "&amp;", "|": "&#124;"}
-    return entities.get(match[0], f"\\{match[0]}")
-
-
 def table_text(table: Table) -> str:
     from tabulate import tabulate
 
-    rows = [[_cell(cell) for cell in row] for row in table.rows]
+    rows = [[in_cell(cell) for cell in row] for row in table.rows]
     align = ["left", *["right"] * (len(table.header) - 1)] if _is_numeric(table) else None
     text: str = tabulate(
         rows,
-        headers=[_cell(cell) for cell in table.header],
+        headers=[in_cell(cell) for cell in table.header],
         tablefmt="pipe",
         colalign=align,
         disable_numparse=True,
@@ -160,10 +131,6 @@ def table_text(table: Table) -> str:
     widest = max((len(cell) for row in rows for cell in row), default=0)
     # Every row is as wide as the widest: worth it for the eye, not where one long cell would pad hundreds.
     return re.sub(r" {2,}\|", " |", text) if widest * len(rows) > WIDEST else text
-
-
-def _cell(text: str) -> str:
-    return escaped(text)
 
 
 def _is_numeric(table: Table) -> bool:

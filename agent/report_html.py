@@ -20,7 +20,8 @@ from bench.plots.drawn import inline_svg, png_bytes, svg_bytes
 from bench.tables import Table
 from bench.units import bound_text
 
-from agent.report import LONGEST_CELL, environment_of_templates, how_it_was_measured, recipe_details
+from agent.foreign import cut, one_line
+from agent.report import environment_of_templates, how_it_was_measured, recipe_details
 from agent.result import Result
 
 if TYPE_CHECKING:
@@ -106,11 +107,7 @@ def _environment() -> Environment:
 
 def _one_line(value: Any) -> Any:
     """Of foreign text: one line that is not endless, in which nothing is hidden or turned round."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    line = " ".join(value.split())
-    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
-    return line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 1]}…"
+    return value if not isinstance(value, str) or hasattr(value, "__html__") else cut(one_line(value))
 
 
 def _svg(chart: Chart) -> Markup:

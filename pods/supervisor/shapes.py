@@ -76,11 +76,7 @@ _PREFIXED = (
     ((b"github_pat_",), rb"\w", 30),
     ((b"AKIA", b"ASIA"), rb"[0-9A-Z]", 16),
     ((b"hf_",), WORD, 30),
-    (
-        (b"xoxa-", b"xoxb-", b"xoxe-", b"xoxe.", b"xoxo-", b"xoxp-", b"xoxr-", b"xoxs-", b"xapp-"),
-        rb"[\w.-]",
-        10,
-    ),
+    (_SLACK, rb"[\w.-]", 10),
     ((b"AIza",), URL_WORD, 35),
 )
 _SK = (b"sk-", URL_WORD, 20)

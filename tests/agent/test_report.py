@@ -5,6 +5,7 @@ difference before committing it.
 """
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ HOSTILE = (
     "| a | <!-- epm:results v1 --> `rm` @somebody\n\n# <b>x</b> ~~no~~ [click](http://x) ![i](y) \\| *b*"
 )
 PLAIN = {"text", "text_special", "softbreak"}
+COMMIT = re.compile(r"[0-9a-f]{7,40}(-[0-9a-f]+)*", re.IGNORECASE)
 MARKUP = st.text(st.sampled_from("ab 1.|<>&`*_~[](){}!#+-=:;@\\\"'$\n\té…"), max_size=40)
 
 
@@ -44,8 +46,9 @@ def inlines(markdown: str) -> list:
 
 
 def seen(inline) -> str:
-    """The text of an inline token, which must hold nothing but text."""
-    assert {child.type for child in inline.children} <= PLAIN, inline.content
+    """The text of an inline token, which must hold nothing but text, and what may be commit ids as code."""
+    others = [child for child in inline.children if child.type not in PLAIN]
+    assert all(one.type == "code_inline" and COMMIT.fullmatch(one.content) for one in others), inline.content
     return "".join(child.content for child in inline.children).replace("\u200b", "")
 
 
@@ -83,6 +86,23 @@ def cells(markdown: str) -> list[list[str]]:
         ("_italic_", "\\_italic\\_"),
         ("job_tokens_per_s>=1.3", "job_tokens_per_s>=1.3"),
         ("10 - 7", "10 - 7"),
+        ("- 7", "\\- 7"),
+        ("-7", "-7"),
+        ("---", "\\---"),
+        ("1. one", "1\\. one"),
+        ("1.5 s", "1.5 s"),
+        ("[x] done", "\\[x] done"),
+        ("==", "\\=="),
+        ("=", "="),
+        ("_www.x.y", "\\_www\u200b.x.y"),
+        (":tada: at 12:30:15", ":\u200btada: at 12:30:15"),
+        ("fixes #12 and GH-3", "fixes #\u200b12 and GH-\u200b3"),
+        ("as in acme/other@0a1b2c3", "as in acme/other@\u200b`0a1b2c3`"),
+        ("0.69314718", "0.69314718"),
+        ("$x$", "&#36;\u200bx&#36;\u200b"),
+        ("a[^1]", "a\\[^1]"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07red", "red"),
         ("", ""),
     ],
 )
