@@ -14,10 +14,10 @@ from pods.supervisor.redact import redacted
 
 LONGEST_CELL = 300
 GAP = "\u200b"
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])", re.DOTALL)
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]+[0-~])", re.DOTALL)
 """Of a terminal: colours, cursor, titles."""
-_HEX = r"(?<!\w)(?!(?<=\d\.)\d+(?!\w))[0-9a-fA-F]{7,40}(?:-[0-9a-fA-F]+)*(?!\w)"
-"""A commit id, as far as a tracker can tell; not the decimals of a number."""
+_HEX = r"(?<!\w)(?!(?<=\d\.)\d+(?!\w))(?:/approve )?[0-9a-fA-F]{7,40}(?:-[0-9a-fA-F]+)*(?!\w)"
+"""A commit id, as far as a tracker can tell, with the command that it belongs to; no decimals of a number."""
 _READ_INTO = r"@|#(?=\d)|GH-(?=\d)|:(?=//)|www(?=\.)|:(?!\d\d:)(?=[\w+-]+:)"
 """Mentions, references, addresses, pictures by name: all need what stands behind these."""
 _MARKUP = r"[\\`*|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=\S)|\](?=[(:\[])|\[(?=\^)|(?<![^\W_])_|_(?![^\W_])"
@@ -98,4 +98,6 @@ def _harmless(found: re.Match[str]) -> str:
 def _harmless_in_html(found: re.Match[str]) -> str:
     if found.lastgroup is None:
         return _ENTITIES[found[0]]
-    return found[0] + GAP if found.lastgroup == "read" else found[0][0] + GAP + found[0][1:]
+    if found.lastgroup == "read":
+        return found[0] + GAP
+    return re.sub(r"\w{6}(?=\w)", rf"\g<0>{GAP}", found[0])  # no seven digits beside each other

@@ -225,3 +225,35 @@ def test_a_marker_that_stands_on_an_issue_is_still_read(path):
 def test_any_comment_is_parsed_without_an_exception(text):
     parse(text, PLACE, [KEY])
     parse("<!-- epm:results v1 -->\n" + text, PLACE, [KEY])
+
+
+# Secrets. The token is made up, and in two halves so that no scanner takes it for a real one.
+
+TOKEN = "gh" + "p_" + "aB3" * 13
+KNOWING = Key(KEY.id, KEY.secret, hidden=("the password of ours",))
+
+
+def test_no_marker_holds_what_looks_like_a_token_and_its_signature_covers_what_it_says():
+    body = render(Marker("note", 1, f"see {TOKEN}.", {"schema": 1, "why": [TOKEN]}), PLACE, KEY)
+    assert parse(body, PLACE, [KEY]) == Marker(
+        "note", 1, "see redacted.", {"schema": 1, "why": ["[redacted]"]}
+    )
+
+
+@pytest.mark.parametrize("secret", ["the password of ours", KEY.secret.hex(), "the%20password%20of%20ours"])
+def test_no_marker_holds_a_secret_of_the_one_who_signs_it(secret):
+    body = render(Marker("note", 1, f"see {secret}.", {"schema": 1, "why": secret}), PLACE, KNOWING)
+    told = parse(body, PLACE, [KEY])
+    assert (told.text, told.payload["why"]) == ("see redacted.", "[redacted]")
+
+
+def test_a_key_that_begins_in_one_line_takes_no_other_line_with_it():
+    text = "-----BEGIN PRIV" + "ATE KEY-----\nPASS"
+    assert parse(render(Marker("note", 1, text, {}), PLACE, KEY), PLACE, [KEY]).text == "redacted\nPASS"
+
+
+def test_the_live_line_is_text_where_markdown_does_not_reach():
+    body = with_live_line(BODY, f"<img src=x> @ada #12 --> {TOKEN}\n## b")
+    [line] = [line for line in body.splitlines() if line.startswith(LIVE)]
+    told = "&lt;img src=x&gt; @\u200bada #\u200b12 --&gt; [redacted] ## b"
+    assert line == f"{LIVE} {told}"

@@ -183,6 +183,17 @@ def test_a_post_that_was_answered_too_late_is_sent_once(connect, tracker, faults
     assert bodies(tracker, number) == ["one"]
 
 
+def test_no_body_leaves_with_the_token_in_it(connect, hub, line):
+    token = hub.admin.token("paceline")
+    tracker = connect(token=token)
+    number = file_issue(tracker)
+    sent = len(line.seen)
+    with pytest.raises(TrackerError, match="holds the token: nothing was sent") as raised:
+        tracker.post(number, f"see {token}.")
+    assert len(line.seen) == sent
+    assert token not in str(raised.value)
+
+
 def test_a_post_to_nobody_is_sure(connect, hub):
     tracker = connect()
     tracker.me()
