@@ -13,14 +13,19 @@ import re
 from pods.supervisor.redact import redacted
 
 LONGEST_CELL = 300
+LONGEST_FENCE = 4_000
 GAP = "\u200b"
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]+[0-~])", re.DOTALL)
 """Of a terminal: colours, cursor, titles."""
 _HEX = r"(?<!\w)(?!(?<=\d\.)\d+(?!\w))(?:/approve )?[0-9a-fA-F]{7,40}(?:-[0-9a-fA-F]+)*(?!\w)"
 """A commit id, as far as a tracker can tell, with the command that it belongs to; no decimals of a number."""
-_READ_INTO = r"@|#(?=\d)|GH-(?=\d)|:(?=//)|www(?=\.)|:(?!\d\d:)(?=[\w+-]+:)"
+_NAME = r"(?:[+-]1|\d{3,4}|[\w+-]*[a-z_][\w+-]*)"
+"""Of a picture; two digits between colons are the minutes of a time of day."""
+_READ_INTO = rf"@|#(?=\d)|GH-(?=\d)|:(?=//)|www(?=\.)|:(?={_NAME}:)"
 """Mentions, references, addresses, pictures by name: all need what stands behind these."""
-_MARKUP = r"[\\`*|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=\S)|\](?=[(:\[])|\[(?=\^)|(?<![^\W_])_|_(?![^\W_])"
+_MARKUP = (
+    r"[\\`*|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<=\S)~|~(?=\S)|\](?=[(:\[])|\[(?=\^)|(?<![^\W_])_|_(?![^\W_])"
+)
 """Characters that could be markup where they stand: an underscore inside a name could not."""
 _SPECIAL = re.compile(rf"(?P<hex>{_HEX})|(?P<read>{_READ_INTO})|(?P<math>\$)|{_MARKUP}", re.IGNORECASE)
 _AT_START = re.compile(
@@ -28,6 +33,9 @@ _AT_START = re.compile(
     r"|\A\d{1,9}(?=[.)](?:\s|\Z))"
 )
 """Behind this a backslash keeps what follows from being the beginning of a block."""
+_AT_END = re.compile(r"(?<!\\)\]\Z|(?<=\s)~\Z")
+_NAME_AT_END = re.compile(rf":(?={_NAME}\Z)", re.IGNORECASE)
+"""What words of ours could make more of: `[a]` before `: b` is a definition, `:a` before `:` a name."""
 _SPECIAL_IN_HTML = re.compile(rf"(?P<hex>{_HEX})|(?P<read>{_READ_INTO})|[<>&\"$]", re.IGNORECASE)
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;", '"': "&quot;", "$": f"&#36;{GAP}"}
 _RUN = re.compile(r"`+")
@@ -35,7 +43,9 @@ _RUN = re.compile(r"`+")
 
 def escaped(text: str) -> str:
     """For a line of Markdown or a part of it: nothing in it is markup, a mention, a comment or a new line."""
-    return _AT_START.sub(lambda found: f"{found[0]}\\", in_cell(text), count=1)
+    inside = _AT_START.sub(lambda found: f"{found[0]}\\", in_cell(text), count=1)
+    inside = _AT_END.sub(lambda found: f"\\{found[0]}", inside, count=1)
+    return _NAME_AT_END.sub(f":{GAP}", inside, count=1)
 
 
 def in_cell(text: str) -> str:
@@ -49,16 +59,18 @@ def in_code(text: str) -> str:
 
 
 def fenced(text: str) -> str:
-    """Lines as they are, in a fence that is longer than any run of backticks in them."""
+    """Lines as they are, the last `LONGEST_FENCE` characters, in a fence longer than any run of backticks."""
     lines = redacted(_without_sequences(text)).replace("\t", "    ").splitlines()
-    shown = _no_comment("\n".join(map(plain, lines)))
+    whole = "\n".join(map(plain, lines))
+    shown = _no_comment(whole if len(whole) <= LONGEST_FENCE else f"…{whole[1 - LONGEST_FENCE :]}")
     fence = "`" * max(3, *(len(run) + 1 for run in _RUN.findall(shown)), 3)
     return f"{fence}text\n{shown}\n{fence}"
 
 
 def in_html(text: str) -> str:
     """For one line inside an HTML block, where Markdown's own escapes do not work."""
-    return _SPECIAL_IN_HTML.sub(_harmless_in_html, cut(one_line(text)))
+    inside = _SPECIAL_IN_HTML.sub(_harmless_in_html, cut(one_line(text)))
+    return _NAME_AT_END.sub(f":{GAP}", inside, count=1)
 
 
 def one_line(text: str) -> str:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pods.supervisor.redact import MARK, redacted
+from pods.supervisor.shapes import ALONE
 
 from agent.foreign import in_html
 
@@ -81,7 +82,10 @@ def render(marker: Marker, place: Place, key: Key) -> str:
     Every body comes through here, so that secrets are taken out here, of what is signed and before it is.
     """
     hidden = (key.secret.hex(), *key.hidden)
-    text = "\n".join(_told(line, hidden) for line in marker.text.strip("\n").split("\n"))
+    # A token may have come past the filters of foreign.py. Behind all escaping the brackets of the mark could
+    # be those of a link; and what only its surroundings give away is not looked for in surroundings of ours.
+    text = redacted(marker.text.strip("\n"), hidden, ALONE)
+    text = text if text == marker.text.strip("\n") else text.replace(MARK.decode(), "redacted")
     if "<!-- epm:" in text.replace(LIVE, "") or "<!-- /epm:" in text:
         raise MarkerError("the text of a marker holds a marker")
     if not _is_live_in_place(marker.kind, text):
@@ -177,13 +181,6 @@ def _digest_of(text: str) -> str:
     """Of the text without its live line, and without the spaces that a server or editor may trim."""
     lines = [line.rstrip() for line in text.split("\n") if not line.startswith(LIVE)]
     return hashlib.sha256("\n".join(lines).strip("\n").encode()).hexdigest()
-
-
-def _told(line: str, hidden: Sequence[str]) -> str:
-    """By line: what looks like the beginning of a key hides no other line. The brackets of the mark could be
-    those of a link here, behind all escaping."""
-    clean = redacted(line, hidden)
-    return line if clean == line else clean.replace(MARK.decode(), "redacted")
 
 
 def _without(value: Any, hidden: Sequence[str]) -> Any:

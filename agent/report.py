@@ -16,7 +16,7 @@ from bench.plan import Recipe, written
 from bench.tables import Table
 from bench.units import bound_text
 
-from agent.foreign import LONGEST_CELL, escaped, fenced, in_cell, in_code, plain
+from agent.foreign import LONGEST_CELL, escaped, fenced, in_cell, in_code, in_html, plain
 from agent.result import Result
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def environment_of_templates() -> Environment:
     )
     environment.filters["text"] = escaped
     environment.filters["code"] = in_code
+    environment.filters["html"] = in_html
     environment.filters["fenced"] = fenced
     environment.filters["table"] = table_text
     environment.filters["written"] = written

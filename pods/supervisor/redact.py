@@ -14,6 +14,7 @@ from functools import cache
 from urllib.parse import quote, quote_plus
 
 from . import shapes
+from .shapes import SHAPES, Shape
 
 MARK = b"[redacted]"
 SHORTEST_B = 8
@@ -34,9 +35,9 @@ _IN_ADDRESS = re.compile(r"://[^\s/@:]*:([^\s/]+)@")
 class Redactor:
     """`feed` gives what is sure to be no secret, `end` the rest."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), kinds: tuple[Shape, ...] = SHAPES) -> None:
         self._values = _Values(secrets)
-        self._shapes = _Shapes()
+        self._shapes = _Shapes(kinds)
 
     def feed(self, data: bytes) -> bytes:
         return self._shapes.feed(self._values.feed(data))
@@ -49,10 +50,10 @@ class Redactor:
         return len(self._values.rest) + len(self._shapes.rest)
 
 
-def redacted(text: str, secrets: Iterable[str] = ()) -> str:
+def redacted(text: str, secrets: Iterable[str] = (), kinds: tuple[Shape, ...] = SHAPES) -> str:
     """The same of a whole text; the text itself where there is nothing to hide."""
     data = text.encode("utf-8", "surrogatepass")
-    redactor = Redactor(secrets)
+    redactor = Redactor(secrets, kinds)
     clean = redactor.feed(data) + redactor.end()
     return text if clean == data else clean.decode("utf-8", "replace")
 
@@ -146,8 +147,8 @@ def _written(value: str) -> Iterator[str]:
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    return shapes.whole_pattern(), shapes.begun_pattern()
+def _patterns(kinds: tuple[Shape, ...]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    return shapes.whole_pattern(kinds), shapes.begun_pattern(kinds)
 
 
 @cache
@@ -162,8 +163,9 @@ _BEFORE_B = 3
 class _Shapes:
     """All that looks like a token."""
 
-    def __init__(self) -> None:
-        self._whole, self._begun = _patterns()
+    def __init__(self, kinds: tuple[Shape, ...]) -> None:
+        self._kinds = kinds
+        self._whole, self._begun = _patterns(kinds)
         self.rest = b""
         self._before = b""
         self._tail = b""
@@ -183,7 +185,7 @@ class _Shapes:
         held = len(data) if is_end else self._held_from(data, at)
         while not self._pem_left_b and (found := self._whole.search(data, at)) and found.start() < held:
             assert found.lastindex is not None, "every shape has a group"
-            shape = shapes.SHAPES[found.lastindex - 1]
+            shape = self._kinds[found.lastindex - 1]
             kept_end = found.end(found.lastindex) if shape.kept else found.start()
             out += [data[at:kept_end], MARK]
             if shape.is_pem:

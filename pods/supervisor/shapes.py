@@ -90,6 +90,8 @@ _PEM = tuple(
 PEM_END = re.compile(rb"-----END [A-Z ]{0,20}PRIVATE KEY(?: BLOCK)?-----")
 _AROUND = rb"""[ \t"'\\]"""
 _TO_QUOTE = rb"""[^\r\n"'\\]"""
+_VALUE = rb"""[^\r\n"'\\\[]"""
+"""The first character of one: our own mark is none."""
 _FOLLOWING = f"{string.ascii_letters}{string.digits}_-\n".encode()
 """What may stand behind a fixed beginning."""
 
@@ -110,7 +112,7 @@ def _named() -> Iterator[Shape]:
     """What a name in front gives away."""
     for name in in_any_case(b"authorization"):
         around = Run(_AROUND, 0, 4)
-        yield Shape((Run(_TO_QUOTE),), (*name, around, Run(rb"[:=]"), around), _TO_QUOTE)
+        yield Shape((Run(_VALUE),), (*name, around, Run(rb"[:=]"), around), _TO_QUOTE)
         yield Shape((Run(rb"[aAdD]"),), (*name, *text(b"%3")), rb"[^\s&\"']")
     token = rb"[\w.~+/=-]"
     for name in in_any_case(b"bearer"):
@@ -139,24 +141,26 @@ def _encoded() -> Iterator[Shape]:
 
 
 SHAPES = tuple(sorted((*_plain(), *_named(), *_encoded()), key=lambda one: one.first))
+ALONE = tuple(shape for shape in SHAPES if not shape.kept and not shape.is_pem)
+"""Those that say by themselves where they begin and end."""
 LONGEST_B = max(sum(run.most for run in shape.runs) for shape in SHAPES)
 
 
-def whole_pattern() -> re.Pattern[bytes]:
+def whole_pattern(shapes: tuple[Shape, ...]) -> re.Pattern[bytes]:
     """Finds a shape. The one group that it has, which is empty, tells which, and where a kept part ends."""
-    return _of_all(_whole)
+    return _of_all(shapes, _whole)
 
 
-def begun_pattern() -> re.Pattern[bytes]:
+def begun_pattern(shapes: tuple[Shape, ...]) -> re.Pattern[bytes]:
     """Finds where at the end of a text a shape may have begun that is not whole yet."""
-    return _of_all(_begun)
+    return _of_all(shapes, _begun)
 
 
-def _of_all(behind_first: Callable[[Shape], bytes]) -> re.Pattern[bytes]:
+def _of_all(shapes: tuple[Shape, ...], behind_first: Callable[[Shape], bytes]) -> re.Pattern[bytes]:
     """Each first character once: it is what is searched for, and few texts hold many of them."""
     by_first = [
-        b"%b(?:%b)" % (first, b"|".join(_apart(shape) + behind_first(shape) for shape in found))
-        for first, found in groupby(SHAPES, key=lambda one: one.first)
+        b"%b(?:%b)" % (first, b"|".join(_apart(one) + behind_first(one) for one in found))
+        for first, found in groupby(shapes, key=lambda one: one.first)
     ]
     return re.compile(b"|".join(by_first))
 

@@ -247,9 +247,10 @@ def test_no_marker_holds_a_secret_of_the_one_who_signs_it(secret):
     assert (told.text, told.payload["why"]) == ("see redacted.", "[redacted]")
 
 
-def test_a_key_that_begins_in_one_line_takes_no_other_line_with_it():
-    text = "-----BEGIN PRIV" + "ATE KEY-----\nPASS"
-    assert parse(render(Marker("note", 1, text, {}), PLACE, KEY), PLACE, [KEY]).text == "redacted\nPASS"
+@pytest.mark.parametrize("beginning", ["-----BEGIN PRIV" + "ATE KEY-----", "Authorization:", "bearer"])
+def test_what_looks_like_the_beginning_of_a_secret_hides_none_of_our_own_words(beginning):
+    text = f"| {beginning} | NOT MEASURED |\nthe verdict is PASS, by one of the rules"
+    assert parse(render(Marker("note", 1, text, {}), PLACE, KEY), PLACE, [KEY]).text == text
 
 
 def test_the_live_line_is_text_where_markdown_does_not_reach():
