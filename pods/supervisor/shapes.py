@@ -90,7 +90,7 @@ _PEM = tuple(
 PEM_END = re.compile(rb"-----END [A-Z ]{0,20}PRIVATE KEY(?: BLOCK)?-----")
 _AROUND = rb"""[ \t"'\\]"""
 _TO_QUOTE = rb"""[^\r\n"'\\]"""
-_VALUE = rb"""[^\r\n"'\\\[]"""
+_VALUE = rb"""[^\s"'\\\[]"""
 """The first character of one: our own mark is none."""
 _FOLLOWING = f"{string.ascii_letters}{string.digits}_-\n".encode()
 """What may stand behind a fixed beginning."""

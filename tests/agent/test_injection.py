@@ -284,12 +284,14 @@ def wrong_with(name, foreign, only, result, harmless) -> str:
 @pytest.mark.parametrize("family", sorted({case.partition(":")[0] for case in CASES}))
 def test_no_case_of_the_corpus_comes_out_of_a_comment_that_is_full_of_it(name, family, result, harmless):
     cases = {case: text for case, text in CASES.items() if case.startswith(f"{family}:")}
+    if name == "named":  # two comments in one, and names that are none never come that far
+        cases = dict(list(cases.items())[::4])
     wrong = {case: wrong_with(name, text, "", result, harmless) for case, text in cases.items()}
     assert {case: why for case, why in wrong.items() if why} == {}
 
 
-EACH = 24
-"""Each slot alone is given every 24th case, the next slot the next ones: 24 slots have had all of them."""
+EACH = 48
+"""Each slot alone is given every 48th case, the next slot the next ones: all slots have had all of them."""
 
 
 @pytest.mark.parametrize("name", COMMENTS)
