@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import unescape
 
 from agent.follow import duration_text
 from agent.ledger import Ledger
@@ -72,7 +73,7 @@ def queue_lines(issues: Mapping[int, Issue], ledgers: Mapping[int, Ledger]) -> t
         if state is None or ledger.verdict_for(state.plan) is not None:
             continue
         if state.stage in ("intent", "running") and state.intent is not None:
-            doing = f": {ledger.live}" if ledger.live else ""
+            doing = f": {escaped(unescape(ledger.live))}" if ledger.live else ""
             running.append(f"{_named(issues[number])} is measured on {escaped(state.intent.pod)}{doing}")
         elif state.stage in WAITS_FOR:
             asking.append(f"{_named(issues[number])} waits for {WAITS_FOR[state.stage]}")

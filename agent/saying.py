@@ -20,7 +20,6 @@ from agent.labels import change_for
 from agent.ledger import State
 from agent.look import Look
 from agent.marker import Kind, Marker, render, with_live_line
-from agent.report import escaped
 from agent.result import Result
 from agent.result_bodies import results_payload, results_text, verdict_payload, verdict_text
 from agent.review.review import Review
@@ -103,7 +102,7 @@ def refresh(look: Look, action: Refresh) -> bool:
     newest = look.found.ledger.newest("progress")
     if newest is None or not action.line:
         return False
-    body = with_live_line(newest.comment.body, escaped(action.line))
+    body = with_live_line(newest.comment.body, action.line)
     if body == newest.comment.body:
         return False
     with effect("refresh"):

@@ -169,6 +169,15 @@ def waiting(slot: Slots, _result) -> str:
     return bodies.progress_text(Progress(State("waiting", "b", note=slot("blocker"))), None)
 
 
+def failure(slot: Slots, _result) -> str:
+    intent = Intent(1, slot("pod"), slot("slot"), slot("job"), "2026-11-20T13:00:00+00:00")
+    return bodies.failure_text("code", slot("why"), ((intent, slot("ended")),), slot("log"))
+
+
+def answer(slot: Slots, _result) -> str:
+    return bodies.answer_text(slot("login"), ("a line of ours",))
+
+
 def note(slot: Slots, _result) -> str:
     return bodies.note_text(
         "Parked: a marker of this account does not hold", (slot("line"), slot("other line")), "Do."
@@ -236,7 +245,8 @@ COMMENTS = {
     "blocked": (blocked, "progress"),
     "waiting": (waiting, "progress"),
     "note": (note, "note"),
-    "failure": (note, "failure"),
+    "failure": (failure, "failure"),
+    "answer": (answer, "note"),
     "results": (results, "results"),
     "named": (named, "results"),
     "verdict": (verdict, "verdict"),
