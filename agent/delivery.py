@@ -6,9 +6,11 @@ the comment and does not keep the results back; one that may take them later is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from pods.supervisor.redact import Redactor
 
 from agent.branch import Bundle, folder_of, links_of, payload_of
 from agent.branch_files import read_bundle, write_local
@@ -36,7 +38,7 @@ def deliver(look: Look, result: Result, intent: Intent) -> Delivered:
         return Delivered()
     folder = folder_of(look.number, result.plan.hash, intent.attempt)
     try:
-        bundle = read_bundle(result, folder, look.desk.clean)
+        bundle = read_bundle(result, folder, cleaner(look.desk.keys[0].hidden))
     except TaskError as error:
         return Delivered((f"the files could not be read: {escaped(str(error))}",))
     lines: list[str] = []
@@ -49,6 +51,16 @@ def deliver(look: Look, result: Result, intent: Intent) -> Delivered:
         payload |= on_branch.payload
     lines += [f"left out: `{in_code(name)}` ({escaped(why)})" for name, why in bundle.left_out.items()]
     return Delivered(tuple(lines), payload)
+
+
+def cleaner(secrets: Collection[str]) -> Callable[[bytes], bytes]:
+    """Takes secrets out of a whole file."""
+
+    def clean(content: bytes) -> bytes:
+        redactor = Redactor(secrets)
+        return redactor.feed(content) + redactor.end()
+
+    return clean
 
 
 def _local(look: Look, bundle: Bundle) -> str:

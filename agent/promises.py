@@ -22,7 +22,7 @@ from agent.task.criteria import OPTIMIZED, PRIMARY
 NOT_MEASURED = "NOT MEASURED"
 LINT = ("lint", "format", "syntax")
 """Rules of the review."""
-TOGETHER = "this run measures all changes together; `/attribute` measures each by itself"
+TOGETHER = "this run measures all changes together"
 
 
 def promises_table(result: Result, task: Task | None, review: Mapping[str, Any]) -> Table:

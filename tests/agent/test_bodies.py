@@ -249,7 +249,7 @@ def test_an_arm_with_parameters_has_no_history_of_its_own(result):
 
 
 def test_the_promises_of_the_issue_are_never_scored_by_a_run_of_all_together(result):
-    rows = [line for line in verdict_text(result, TASK).splitlines() if "trainer.py" in line]
+    rows = [line for line in verdict_text(result, TASK).splitlines() if line.startswith("| change")]
     assert len(rows) == 2
     assert all("NOT MEASURED" in row for row in rows)
 
@@ -323,7 +323,8 @@ def is_harmless(text: str, own_html: int = 0) -> bool:
     return (
         "@somebody" not in text
         and len(html) == own_html
-        and not kinds_of(text) & {"html_inline", "link_open", "image", "s_open", "fence", "code_block"}
+        and all(token.info == "mermaid" for token in tokens if token.type == "fence")
+        and not kinds_of(text) & {"html_inline", "link_open", "image", "s_open", "code_block"}
     )
 
 
@@ -357,9 +358,9 @@ def test_hostile_text_in_a_verdict_is_text(hostile_result):
 
 def test_hostile_changes_move_no_cell(hostile_result):
     text = verdict_text(hostile_result, HOSTILE_TASK)
-    section = text.split("### Promised by the issue")[1]
-    [row] = [line for line in section.splitlines() if line.startswith("| A")]
-    assert row.count("|") == 6
+    section = text.split("### Promised and stated in the issue")[1]
+    [row] = [line for line in section.splitlines() if line.startswith("| change A")]
+    assert row.count("|") == 5
 
 
 def test_the_context_of_an_issue_is_never_repeated(hostile_result):
