@@ -179,7 +179,7 @@ def test_a_token_is_found_across_each_border(name: str) -> None:
     assert {in_pieces(data, [cut]) for cut in range(len(data))} == {b"a [redacted] b"}
 
 
-@given(st.lists(st.sampled_from(PARTS), max_size=6).map("".join))
+@given(st.lists(st.sampled_from(PARTS), max_size=6).map(" ".join))
 @settings(deadline=None)
 def test_what_was_taken_out_leaves_nothing_more_to_take_out(text: str) -> None:
     clean = redacted(text, [SECRET])
