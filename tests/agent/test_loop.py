@@ -592,7 +592,7 @@ def test_results_without_their_verdict_get_it_when_the_issue_is_opened_again(wor
         world.tracker.edit_comment(results.id, render(named, Place(42, number), KEY))
     world.tracker.reopen_issue(number)
     world.settle()
-    assert world.markers(number)[-1] == "verdict v1"
+    assert world.markers(number)[-3:] == ["reviewer-verdict v1", "verdict v1", "note v1"]
     assert list(world.machine.jobs) == [name]
     assert world.reads_of_a_tick() == ["tagged"]
 
