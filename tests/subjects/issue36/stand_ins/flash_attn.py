@@ -1,0 +1,1 @@
+"""Stands for flash-attn, which is installed; what it does is in the trainers."""
