@@ -9,7 +9,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "agent.md"
 
 
 def test_the_documents_file_is_read_with_the_defaults_it_says(tmp_path):
-    [example] = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    example, *_ = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (tmp_path / "a.toml").write_text(example)
     (tmp_path / "b.toml").write_text('[tracker]\nrepository = "owner/name"\n')
     environment = {"GITHUB_TOKEN": "t" * 40}
