@@ -6,7 +6,7 @@ where there are stored runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,12 +114,28 @@ def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
         for arm in plan.arms[1:]
         if (arm.commit, arm.params) == (first.commit, first.params)
     ]
-    if task is not None and task.changes:
-        lines += [f"{_counted(len(task.changes), 'change')} listed"]
-    if task is not None:
-        lines += [f"must not change: `{in_code(held)}`" for held in task.protected]
-        lines += [f"must not change, which no run can check: {escaped(held)}" for held in task.unchanged]
-    return (*lines, f"plan `{state.plan[:12]}`")
+    return (*lines, *(_beside(task) if task is not None else ()), f"plan `{state.plan[:12]}`")
+
+
+CHECKS: Mapping[str, str] = {
+    "outcomes": "decided by how the runs end",
+    "lint": "decided by the review",
+    "changes": "decided by the review",
+    "": "which nothing here decides",
+}
+
+
+def _beside(task: Task) -> Iterator[str]:
+    """What the issue says beside what is measured."""
+    if task.changes:
+        names = ", ".join(escaped(one.name) for one in task.changes)
+        yield f"{_counted(len(task.changes), 'change')} listed: {names}"
+    if task.protocol:
+        said = "; ".join(escaped(one.text) for one in task.protocol)
+        yield f"said of the runs, and shown beside what they do: {said}"
+    yield from (f"stated, {CHECKS[one.check]}: {escaped(one.text)}" for one in task.stated)
+    yield from (f"must not change: `{in_code(held)}`" for held in task.protected)
+    yield from (f"must not change, which no run can check: {escaped(held)}" for held in task.unchanged)
 
 
 def _replicates(plan: Plan) -> str:

@@ -27,6 +27,7 @@ from agent.operator import Operator
 from agent.planning import Planned, plan_for
 from agent.queue import Line, queue_lines
 from agent.reading import needs
+from agent.report import escaped
 from agent.requested import problem_of, request_of
 from agent.situation import Approval, Refused, Situation, WorkerError
 from agent.spoken import Spoken, spoken_on
@@ -187,17 +188,22 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
         body = found.issue.body if isinstance(found.issue, Issue) else ""
         return replace(found, planned=Refused(problem_of(error, body, found.answers)))
     desk.yard.needs[planned.plan.hash] = need_of(planned.plan)
-    return replace(found, planned=planned, forecast=_forecast(desk, planned.plan, found.now))
+    forecast = _forecast(desk, planned.plan, found.gpu_hours, found.now)
+    return replace(found, planned=planned, forecast=forecast)
 
 
-def _forecast(desk: Desk, plan: Plan, now: datetime) -> tuple[str, ...]:
-    """By the noise of the slot that would be taken now; nothing where no pod says: the task is answered all
-    the same."""
+def _forecast(desk: Desk, plan: Plan, gpu_hours: float, now: datetime) -> tuple[str, ...]:
+    """What it may cost, by the price of the slot that would be taken now, and what it should take and show,
+    by its noise; less where no pod says: the task is answered all the same."""
+    cost = f"may spend {gpu_hours:g} GPU-hours at most"
     best = desk.yard.choose(need_of(plan), floor_by(plan, now)).best
-    if best is None or best.slot is None:
-        return ()
-    found = desk.yard.slot(best.pod, best.slot)
-    return forecast_lines(plan, known_in(found[0].noise_of(best.slot), plan, now)) if found else ()
+    found = desk.yard.slot(best.pod, best.slot) if best is not None and best.slot is not None else None
+    if best is None or best.slot is None or found is None:
+        return (cost,)
+    price = found[0].pod.price_per_hour
+    if price is not None:
+        cost += f", {gpu_hours * price:.2f} at {price:g} an hour on {escaped(best.pod)}"
+    return (cost, *forecast_lines(plan, known_in(found[0].noise_of(best.slot), plan, now)))
 
 
 def _choice(desk: Desk, number: int, found: Situation, plan: Plan) -> Choice:
