@@ -23,11 +23,12 @@ from agent.look import Look
 from agent.perform import perform
 from agent.saying import relabel
 from agent.situation import Attention
-from agent.tracker import TrackerError
+from agent.tracker import Limited, Locked, Revoked, TrackerError
 
 logger = logging.getLogger("paceline.agent")
 
 WAITING_EVERY = timedelta(minutes=5)
+LONGEST_PAUSE_S = 300.0
 MOST_STEPS = 20
 """Steps of one issue in one tick: a bound on a mistake, not a budget."""
 
@@ -88,8 +89,14 @@ class Loop:
     def _look_after(self, number: int) -> bool:
         try:
             return self._steps(number)
+        except (Limited, Revoked):
+            self.attention[number] = "each tick"
+            raise  # nothing works for any issue until then
+        except Locked as error:
+            self._tell(number, str(error))
+            self.attention[number] = "now and then"
         except (TrackerError, PodError, TaskError) as error:
-            self.say(f"#{number}: {error}")
+            self._tell(number, str(error))
             self.attention[number] = "each tick"
         except Exception:
             logger.exception("issue %d: our bug; it is left alone until the next tick", number)
@@ -121,16 +128,24 @@ class Loop:
             self.say(f"#{number}: {line}")
 
     def run(self, stop: threading.Event) -> None:
-        """Tick until told to stop; a tracker that cannot be reached is waited for."""
-        pause_s = self.desk.operator.poll_s
+        """Tick until told to stop; a tracker that cannot be reached, or refuses, is waited for."""
+        poll_s = pause_s = self.desk.operator.poll_s
+        last = ""
         while not stop.is_set():
             try:
                 did = self.tick()
-                pause_s = self.desk.operator.poll_s
+                pause_s, last = poll_s, ""
             except TrackerError as error:
-                self.say(f"tracker: {error}")
-                did, pause_s = False, min(2 * pause_s, 300.0)
+                if str(error) != last:  # six hours of silence are told once
+                    self.say(f"tracker: {error}")
+                did, pause_s, last = False, self._pause_s(error, pause_s), str(error)
             stop.wait(0.2 if did else pause_s)
+
+    def _pause_s(self, error: TrackerError, pause_s: float) -> float:
+        """As long as the tracker asks for; else twice as long as before, up to `LONGEST_PAUSE_S`."""
+        if isinstance(error, Limited):
+            return max((error.until - self.now()).total_seconds(), 1.0)
+        return LONGEST_PAUSE_S if isinstance(error, Revoked) else min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 def utc_now() -> datetime:

@@ -15,7 +15,7 @@ from agent.operator import Operator
 from agent.planning import plan_for
 from agent.requested import request_of
 from agent.task import Task, parse_task
-from agent.tracker import TrackerError
+from agent.tracker import Limited, Locked, Revoked, TrackerError
 from agent.tracker_source import TrackerSource
 from agent.yard import Yard
 from pods.fleet import Fleet
@@ -806,3 +806,66 @@ def test_an_approval_by_somebody_who_took_over_a_login_does_not_count(world):
     world.tracker.give_login_away("ada")
     world.settle()
     assert world.stages(number) == ["waiting"]
+
+
+# A tracker that is away, or refuses.
+
+
+class Silent:
+    """Stands for the event that stops an agent: notes each pause, and stops after so many."""
+
+    def __init__(self, world, pauses) -> None:
+        self.world, self.left, self.pauses = world, pauses, []
+
+    def is_set(self):
+        return len(self.pauses) >= self.left
+
+    def wait(self, seconds):
+        self.pauses.append(seconds)
+        self.world.clock.now += timedelta(seconds=seconds)
+
+
+def test_six_hours_without_the_tracker_are_told_once_and_what_was_measured_is_said_then(world):
+    number, name = half_judged(world)
+    world.tracker.reopen_issue(number)
+    begun = world.clock.now
+    for _ in range(85):
+        world.tracker.fail_next("tagged")
+    del world.said[:]
+    silent = Silent(world, 95)
+    world.loop.run(silent)
+    assert world.clock.now - begun > timedelta(hours=6)
+    assert len([line for line in world.said if line.startswith("tracker: ")]) == 1
+    assert world.markers(number)[-3:] == ["reviewer-verdict v1", "verdict v1", "note v1"]
+    assert list(world.machine.jobs) == [name]
+
+
+def test_a_pause_that_the_tracker_asks_for_is_kept(world, monkeypatch):
+    until = world.clock.now + timedelta(minutes=20)
+    refusals = [Limited("asked too much", until), Revoked("the token does not hold")]
+
+    def refused(_label):
+        if refusals:
+            raise refusals.pop(0)
+
+    monkeypatch.setattr(world.tracker, "tagged", refused)
+    silent = Silent(world, 3)
+    world.loop.run(silent)
+    assert 1190 <= silent.pauses[0] <= 1200
+    assert silent.pauses[1:] == [300.0, world.desk.operator.poll_s]
+
+
+def test_a_locked_issue_is_told_once_and_tried_again_later(world, monkeypatch):
+    number = world.file()
+
+    def locked(_number, _body):
+        raise Locked("the issue is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.tracker, "post", locked)
+        for _ in range(3):
+            world.loop.tick()
+        assert world.said.count(f"#{number}: the issue is locked") == 1
+    world.clock.now += WAITING_EVERY
+    world.settle()
+    assert world.markers(number) == ["progress v1"]
