@@ -29,7 +29,7 @@ from agent.queue import Line, queue_lines
 from agent.reading import needs
 from agent.report import escaped
 from agent.requested import problem_of, request_of
-from agent.situation import Approval, Refused, Situation, WorkerError
+from agent.situation import UNDER_WAY, Approval, Refused, Situation, WorkerError
 from agent.spoken import Spoken, spoken_on
 from agent.task import Problems, Task, parse_task
 from agent.tracker import Comment, Gone, Issue, Tracker, User
@@ -183,13 +183,36 @@ def _with_plan(desk: Desk, found: Situation) -> Situation:
     if not isinstance(found.asked, Task):
         return found
     try:
-        planned = plan_for(request_of(found.asked), TrackerSource(desk.tracker, desk.operator.branches))
+        planned = _approved(desk, found) or _planned(desk, found.asked)
     except TaskError as error:
         body = found.issue.body if isinstance(found.issue, Issue) else ""
         return replace(found, planned=Refused(problem_of(error, body, found.answers)))
     desk.yard.needs[planned.plan.hash] = need_of(planned.plan)
     forecast = _forecast(desk, planned.plan, found.gpu_hours, found.now)
     return replace(found, planned=planned, forecast=forecast)
+
+
+def _planned(desk: Desk, asked: Task) -> Planned:
+    """Raises TaskError."""
+    source = TrackerSource(desk.tracker, desk.operator.branches)
+    return replace(plan_for(request_of(asked), source), source=source.tip)
+
+
+def _approved(desk: Desk, found: Situation) -> Planned | None:
+    """The plan as it was approved, from its marker; None where the text is another one now, or the held-out
+    rows cannot be had as they were."""
+    state = found.state
+    stored = found.ledger.planned(state.plan) if state and state.approved_by else None
+    if state is None or stored is None or state.stage not in UNDER_WAY or state.body != found.body:
+        return None
+    plan, commit = stored
+    rows = {
+        recipe.name: desk.tracker.file(recipe.eval, commit) or b"" for recipe in plan.recipes if recipe.eval
+    }
+    digests = {recipe.name: recipe.eval_sha256 for recipe in plan.recipes if recipe.eval}
+    if digests != {name: hashlib.sha256(data).hexdigest() for name, data in rows.items()}:
+        return None
+    return Planned(plan, rows, commit)
 
 
 def _forecast(desk: Desk, plan: Plan, gpu_hours: float, now: datetime) -> tuple[str, ...]:

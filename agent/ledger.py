@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from bench.plan import Plan
+
 from agent.marker import LIVE, Broken, Key, Kind, Marker, Place, parse
 from agent.tracker import Comment, User
 
@@ -57,7 +59,8 @@ class State:
     def from_payload(cls, payload: Mapping[str, Any]) -> State:
         """Raises ValueError on a foreign schema."""
         data = dict(payload)
-        data.pop("answers", None)  # of the marker, not of the state
+        for beside in ("answers", "planned"):  # of the marker, not of the state
+            data.pop(beside, None)
         if data.pop("schema", None) != SCHEMA:
             raise ValueError("progress of a foreign schema")
         try:
@@ -159,6 +162,16 @@ class Ledger:
         for _, state in self._states():
             if state.intent is not None and state.intent.job == job:
                 return state.intent.pod
+        return None
+
+    def planned(self, plan: str) -> tuple[Plan, str] | None:
+        """The plan with this hash as it was approved, and the commit that its rows come from."""
+        for said in reversed(self.all_of("progress")):
+            stored: Mapping[str, Any] = said.marker.payload.get("planned") or {}
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found = Plan.from_dict(stored["plan"])
+                if found.hash == plan:
+                    return found, str(stored["source"])
         return None
 
     def intents(self, plan: str) -> tuple[Intent, ...]:

@@ -97,10 +97,12 @@ class RequestError(TaskError):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, and the bytes of the held-out rows that its digests stand for, by recipe."""
+    """A plan, and the bytes of the held-out rows that its digests stand for, by recipe. `source` is the
+    commit that recipes and rows were read from, where the source has one."""
 
     plan: Plan
     eval_rows: Mapping[str, bytes] = field(default_factory=dict)
+    source: str = ""
 
 
 def plan_for(request: Request, repository: Source) -> Planned:

@@ -87,9 +87,13 @@ def progress(look: Look, action: Progress) -> None:
     for comment in action.answers:
         with effect("react"):
             look.desk.tracker.react(comment, "+1")
-    answered = {"answers": list(action.answers)} if action.answers else {}
-    text = bodies.progress_text(action, look.task, look.found.forecast)
-    post(look, "progress", text, {**held(look, state), **answered})
+    payload = held(look, state)
+    if action.answers:
+        payload["answers"] = list(action.answers)
+    if state.stage == "approved" and action.planned is not None:
+        # What was approved is what is run, whatever recipes and branches become.
+        payload["planned"] = {"plan": action.planned.plan.to_dict(), "source": action.planned.source}
+    post(look, "progress", bodies.progress_text(action, look.task, look.found.forecast), payload)
 
 
 def held(look: Look, state: State) -> dict[str, Any]:

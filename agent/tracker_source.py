@@ -25,6 +25,11 @@ class TrackerSource:
         self._tip = tip.id
 
     @property
+    def tip(self) -> str:
+        """The commit that recipes and held-out rows come from."""
+        return self._tip
+
+    @property
     def name(self) -> str:
         return self._tracker.repository.partition("/")[2]
 

@@ -751,7 +751,7 @@ def test_a_waiting_task_whose_recipe_changed_waits_for_approval_of_the_new_plan(
     assert world.stages(number) == ["waiting", "waiting"]
 
 
-def test_an_approved_task_whose_recipe_changed_waits_for_approval_of_the_new_plan(world):
+def test_an_approved_plan_is_run_as_it_was_approved_whatever_its_recipe_becomes(world):
     world.machine.is_reached, world.machine.is_free = True, False
     number = world.file(TOO_DEAR)
     world.settle()
@@ -761,9 +761,23 @@ def test_an_approved_task_whose_recipe_changed_waits_for_approval_of_the_new_pla
     world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("pass", "1"))
     world.machine.is_free = True
     world.settle()
-    assert world.stages(number) == ["waiting", "approved", "waiting"]
+    assert world.stages(number) == ["waiting", "approved", "intent", "running"]
     marker = parse(world.tracker.comments(number)[-1].body, Place(42, number), [KEY])
-    assert f"/approve {marker.payload['plan'][:12]}" in marker.text
+    assert marker.payload["plan"] == plan
+    assert [plan[:12] in job for job in world.machine.jobs] == [True]
+
+
+def test_a_recipe_that_changes_before_the_approval_makes_a_new_plan_to_approve(world):
+    world.machine.is_reached, world.machine.is_free = True, False
+    number = world.file(TOO_DEAR)
+    world.settle()
+    plan = parse(world.tracker.comments(number)[0].body, Place(42, number), [KEY]).payload["plan"]
+    world.tracker.add_commit("other recipes", paceline__toml=CONFIG.replace("pass", "1"))
+    world.clock.now += WAITING_EVERY
+    world.settle()
+    assert world.stages(number) == ["waiting", "waiting"]
+    marker = parse(world.tracker.comments(number)[-1].body, Place(42, number), [KEY])
+    assert f"/approve {marker.payload['plan'][:12]}" in marker.text.replace("`", "")
     assert marker.payload["plan"] != plan
 
 
