@@ -17,7 +17,8 @@ pytestmark = pytest.mark.ssh
 
 OF_A_LIFE = [
     *("post progress approved", "post progress intent", "prepare", "take", "launch"),
-    *("post progress running", "fetch", "post results", "post verdict", "fold"),
+    *("post progress running", "fetch", "write folder", "write branch", "post results"),
+    *("post reviewer-verdict", "post verdict", "post note", "fold", "label"),
 ]
 """Those that every measured issue meets, in their order."""
 OF_A_LONG_LIFE = ["refresh"]  # after 30 s: it changes one line that is never read back
@@ -25,7 +26,7 @@ OF_AN_END = ["cancel", "post progress"]
 """When nobody wants it any more, in their order."""
 OF_TROUBLE = {
     "post failure": "test_loop: an attempt that came to nothing is told once",
-    "post note": "test_loop: a broken marker is told once",
+    "react": "test_conversation: an answer whose post was unsure is given once",
     "enough": "test_early: it may be told again",
 }
 
@@ -65,10 +66,15 @@ def live_through(life, effects):
     """An agent after the other, each dying before or after the next effect."""
     for name in effects:
         for when in ("before", "after"):
-            until_dead(life, start_to_die(life, f"{when} {name}"))
+            moment = f"{when} {name}"
+            with (life.folder / "agent.log").open("a") as log:
+                log.write(f"to die {moment}\n")
+            until_dead(life, start_to_die(life, moment))
 
 
 def test_whatever_it_was_about_to_do_or_had_just_done_the_next_one_carries_on(life):
+    with life.config.open("a") as config:
+        config.write('[results]\nbranch = "paceline-results"\nfolder = "results"\n')
     number = life.file(life.body(arms="", criteria="sleep:end_to_end_s<=9"))
     live_through(life, OF_A_LIFE)
     life.start_agent()
@@ -77,6 +83,9 @@ def test_whatever_it_was_about_to_do_or_had_just_done_the_next_one_carries_on(li
     job = is_whole(life, number, "finished")
     records = [json.loads(path.read_text()) for path in job.glob("runs/sleep/*/*/exit.json")]
     assert len({record["owner"]["pid"] for record in records}) == len(records) == 6
+    [files] = life.ask("/git/matching-refs/heads/paceline-results")
+    assert len(list((life.folder / "results").glob(f"issue-{number}/*/manifest.json"))) == 1
+    assert files["object"]["sha"] in life.comments(number)[3]["body"]
 
 
 def test_an_end_that_was_broken_off_is_brought_about(life):
