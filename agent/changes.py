@@ -16,6 +16,10 @@ from agent.repository import LoggedCommit
 LONGEST_NAME = 20
 # `D: ...`, `D(loader): ...`, `D!: ...`; or `[D] ...`. A colon without a blank behind it is part of a name.
 _TAG = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,19})(?:\([^()]*\))?!?:\s|\[([A-Za-z0-9][^\]]{0,39})\]")
+# What kind of commit it is, by the convention of that name: seven `perf(train): ...` are seven changes.
+_KIND = re.compile(
+    r"(?:build|chore|ci|docs|feat|fix|perf|refactor|revert|style|tests?)(?:\([^()]*\))?!?:\s+", re.IGNORECASE
+)
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -36,8 +40,9 @@ def changes_of(commits: Sequence[LoggedCommit]) -> tuple[Change, ...]:
 
 
 def _told_of(commit: LoggedCommit) -> str:
-    """What the trailer says, else a leading tag of the subject, else nothing."""
-    tag = _TAG.match(commit.subject)
+    """What the trailer says, else a leading tag of the subject behind its kind, else nothing."""
+    kind = _KIND.match(commit.subject)
+    tag = _TAG.match(commit.subject[kind.end() :] if kind else commit.subject)
     return commit.change or (tag and (tag[1] or tag[2])) or ""
 
 

@@ -28,6 +28,12 @@ def named(*commits: str | tuple[str, str]) -> list[tuple[str, str]]:
         ("FA2: use it", "FA2"),
         ("loader(train): workers", "loader"),
         ("loader!: workers", "loader"),
+        ("perf(train): D: pack sequences", "D"),
+        ("perf: [D] pack sequences", "D"),
+        ("perf(train): pack sequences", "c1"),
+        ("fix: pack sequences", "c1"),
+        ("Feat(train)!: pack sequences", "c1"),
+        ("perfect: pack sequences", "perfect"),
         ("pack sequences", "c1"),
         ("pack sequences: all of them", "c1"),
         ("http://a.b/c is faster", "c1"),
@@ -56,6 +62,11 @@ def test_neighbours_of_one_name_are_one_change():
 
 def test_neighbours_without_a_name_are_changes_of_their_own():
     assert named("x", "y") == [("c1", "1"), ("c2", "2")]
+
+
+def test_neighbours_of_one_kind_are_changes_of_their_own():
+    commits = ("perf(train): pack", "perf(train): workers", "fix(train): workers")
+    assert named(*commits) == [("c1", "1"), ("c2", "2"), ("c3", "3")]
 
 
 def test_a_name_that_comes_again_later_gets_a_number():
