@@ -68,6 +68,7 @@ def issue(data: Any) -> Issue:
         labels=tuple(_text(one if isinstance(one, str) else one["name"]) for one in data["labels"]),
         is_open=_text(data["state"]) == "open",
         updated_at=_moment(data["updated_at"]),
+        comments=_id(data["comments"]),
     )
 
 
@@ -188,7 +189,7 @@ def moved_to(answer: Answer) -> int | None:
 
 def _id(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r:.40} is no id")
+        raise ValueError(f"{value!r:.40} is no id or count")
     return value
 
 

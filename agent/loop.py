@@ -69,8 +69,6 @@ class Loop:
         if listed is not None:
             changed |= {issue.number for issue in listed if known.get(issue.number) != issue}
             changed |= set(known) - {issue.number for issue in listed}
-            # A comment may come in the second of the last change.
-            changed |= self._those("now and then")
             known.clear()
             known.update({issue.number: issue for issue in listed})
         self.is_fresh = False

@@ -50,6 +50,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
+    """`comments` is their number: times are told in whole seconds, so that two comments may share one."""
+
     number: int
     title: str
     body: str
@@ -57,6 +59,7 @@ class Issue:
     labels: tuple[str, ...]
     is_open: bool
     updated_at: datetime
+    comments: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,18 @@ def test_an_issue_that_waits_for_approval_is_left_alone_until_something_changes(
     assert world.reads_of_a_tick() == ["tagged"]
 
 
+def test_a_comment_in_the_second_of_the_agents_own_is_heard(world):
+    """Times are whole seconds there, and a task that waits for its author is not looked at by itself."""
+    number = world.file(UNCLEAR)
+    world.settle()
+    stamp = world.tracker.issue(number).updated_at
+    world.clock.now = stamp - timedelta(seconds=2)  # a comment takes two: its own stamp, and the issue's
+    world.tracker.comment("ada", "/status", number)
+    assert world.tracker.issue(number).updated_at == stamp
+    world.settle()
+    assert world.markers(number)[-1] == "note v1"
+
+
 def measured(world, body=CHEAP) -> int:
     """An issue whose plan has its verdict: its stage is still the last that was said, running."""
     number = world.file(body)

@@ -292,7 +292,8 @@ def test_a_second_page_that_fails_leaves_the_first_unread(tracker, line, monkeyp
 
 def shape(number, **more):
     about = {"number": number, "title": "t", "body": None, "user": {"login": "ada", "id": 5}, "state": "open"}
-    return {**about, "labels": [{"name": "Bench"}], "updated_at": "2026-03-01T12:00:00Z", **more}
+    about |= {"comments": 0, "labels": [{"name": "Bench"}], "updated_at": "2026-03-01T12:00:00Z"}
+    return {**about, **more}
 
 
 def test_pull_requests_closed_and_unlabelled_are_dropped_whatever_the_tracker_lists(tracker, line):

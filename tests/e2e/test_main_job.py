@@ -86,9 +86,7 @@ class Life:
         self.folder = folder
         self.extra = {}
         self.command = Paceline(folder / "work", folder / "machine")
-        self.repo = make_repository(folder / "repo", {"paceline.toml": CONFIG, "README": "x"})
-        self.first = git(self.repo, "rev-parse", "HEAD")
-        self.second = commit(self.repo, {"README": "y"})
+        self.repo = self.make_target()
         self.tokens = {}
         options = ["--repo", f"{REPOSITORY}={self.repo}"]
         for name, role in (("ada", "write"), ("bot", "write"), ("eve", "read")):
@@ -109,6 +107,13 @@ class Life:
             "[trust]\ngpu_hours = 1.0\n"
         )
         self.agents = []
+
+    def make_target(self):
+        """The repository on the hub, which a life of another target makes otherwise."""
+        repo = make_repository(self.folder / "repo", {"paceline.toml": CONFIG, "README": "x"})
+        self.first = git(repo, "rev-parse", "HEAD")
+        self.second = commit(repo, {"README": "y"})
+        return repo
 
     def environment(self):
         return {**self.command.environment(), "BOT_TOKEN": "b" * 40}

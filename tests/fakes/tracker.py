@@ -329,7 +329,9 @@ class FakeTracker:
         self._touch(number, labels=(*kept, *new))
 
     def _touch(self, number: int, **changes: object) -> None:
-        self._issues[number] = replace(self._issues[number], updated_at=self._now(), **changes)
+        counted = sum(on == number for on, _ in self._comments.values())
+        told = {"updated_at": self._now(), "comments": counted, **changes}
+        self._issues[number] = replace(self._issues[number], **told)
 
     def _leave(self, number: int, gone: Gone) -> None:
         del self._issues[number]
