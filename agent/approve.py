@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from agent.commands import SHORTEST_HASH
+from agent.follow import gpu_hours_text
 from agent.ledger import Setting
 from agent.operator import Operator
 from agent.situation import Approval
@@ -59,7 +60,7 @@ def _against(
         yield f"{author.login} is a bot"
     most = operator.budget_of(author)
     if gpu_hours > most:
-        yield f"the plan may spend {gpu_hours:g} GPU-hours, the standing budget covers {most:g}"
+        yield f"the plan may spend {gpu_hours_text(gpu_hours)}, the standing budget covers {most:g}"
     people = {author.id: author, **{one.by: User(one.login, one.by) for one in settings}}
     for user in people.values():
         role = None if user.id in operator.ids else role_of(user)
@@ -73,4 +74,4 @@ def _standing(issue: Issue, operator: Operator, role_of: RoleOf) -> str:
     author = issue.author
     role = "on the operator's list" if author.id in operator.ids else role_of(author)
     budget = operator.budget_of(author)
-    return f"standing budget of {budget:g} GPU-hours for {author.login} (id {author.id}, {role})"
+    return f"standing budget of {gpu_hours_text(budget)} for {author.login} (id {author.id}, {role})"

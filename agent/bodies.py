@@ -108,13 +108,19 @@ def _understood(plan: Plan, state: State, task: Task | None) -> tuple[str, ...]:
     lines += [
         f"criterion: `{in_code(criterion.text)}` ({escaped(criterion.arm)})" for criterion in plan.criteria
     ]
+    if any(recipe.eval for recipe in plan.recipes):
+        lines += [f"trains the same: held-out loss within ±{100 * plan.loss_band:g} % of the baseline's"]
     first = plan.arms[0]
     lines += [
         f"{escaped(arm.name)} is the baseline again: what differs is noise"
         for arm in plan.arms[1:]
         if (arm.commit, arm.params) == (first.commit, first.params)
     ]
-    return (*lines, *(_beside(task) if task is not None else ()), f"plan `{state.plan[:12]}`")
+    lines += _beside(task) if task is not None else ()
+    lines += [f"must not change: `{in_code(held)}`" for held in plan.protected]
+    if task is not None:
+        lines += [f"must not change, which no run can check: {escaped(held)}" for held in task.unchanged]
+    return (*lines, f"plan `{state.plan[:12]}`")
 
 
 CHECKS: Mapping[str, str] = {
@@ -134,8 +140,6 @@ def _beside(task: Task) -> Iterator[str]:
         said = "; ".join(escaped(one.text) for one in task.protocol)
         yield f"said of the runs, and shown beside what they do: {said}"
     yield from (f"stated, {CHECKS[one.check]}: {escaped(one.text)}" for one in task.stated)
-    yield from (f"must not change: `{in_code(held)}`" for held in task.protected)
-    yield from (f"must not change, which no run can check: {escaped(held)}" for held in task.unchanged)
 
 
 def _replicates(plan: Plan) -> str:

@@ -52,8 +52,10 @@ def _follow_ups(payload: Mapping[str, Any], review: Mapping[str, Any], task: Tas
     for text, arm, score in payload.get("criteria", ()):
         if score != MET:
             yield f"`{in_code(text)}` of {escaped(arm)} is {score}"
+    texts = [text for text, _, _ in payload.get("criteria", ())]
     for rule, outcome, detail in payload.get("reasons", ()):
-        if rule == REGRESSION:
+        # A criterion is a follow-up already.
+        if rule == REGRESSION and not any(f"{text}: " in detail for text in texts):
             yield f"{outcome}: {escaped(detail)}"
     for name, status, _ in review.get("changes", ()):
         if status != "LANDED":

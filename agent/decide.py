@@ -33,7 +33,7 @@ from agent.action import (
     Verdict,
 )
 from agent.answers import answer_to
-from agent.follow import duration_text
+from agent.follow import duration_text, gpu_hours_text
 from agent.ledger import Intent, State
 from agent.planning import Planned
 from agent.situation import ATTEMPTS, UNDER_WAY, Approval, Refused, Situation
@@ -223,7 +223,7 @@ def _approved(now: Situation) -> Action | None:
     if not isinstance(now.planned, Planned) or now.planned.plan.hash != state.plan:
         return _understood(now)
     if not now.left_s:
-        why = f"earlier attempts have used up the {now.gpu_hours:g} GPU-hours of its budget: ask for more"
+        why = f"earlier attempts have used up the {gpu_hours_text(now.gpu_hours)} of its budget: ask for more"
         return Fail(replace(state, stage="stopped", closed=ATTEMPTS, note=why), why, "budget")
     if now.choice is None or now.choice.best is None:
         reasons = [f"{one.pod}: {one.reason}" for one in now.choice.ranked] if now.choice else []

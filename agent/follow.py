@@ -60,6 +60,10 @@ class Glance:
         return ": ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:])
 
 
+def gpu_hours_text(hours: float) -> str:
+    return f"{hours:g} GPU-hour{'s' * (hours != 1)}"
+
+
 def duration_text(seconds: float | None) -> str:
     """`1 h 05 min`, `3 min 20 s`, `12 s`; `time left unknown` for None."""
     if seconds is None:

@@ -132,12 +132,11 @@ def reviewed(look: Look, plan: Plan) -> Review | str:
     baseline, optimized = plan.arms[0].commit, plan.arms[1].commit
     if baseline == optimized:
         return "both arms are one commit: there is nothing to review"
-    task = look.task
+    changes = look.task.changes if look.task else ()
     mirror = Mirror(look.desk.yard.here, look.desk.tracker.clone_url())
     try:
         for commit in (baseline, optimized):
             mirror.fetch(commit)
-        changes, protected = (task.changes, task.protected) if task else ((), ())
-        return review(mirror.path, baseline, optimized, changes, protected)
+        return review(mirror.path, baseline, optimized, changes, plan.protected)
     except (SourceError, TaskError) as error:
         return f"the commits could not be reviewed here: {error}"

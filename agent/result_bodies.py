@@ -16,7 +16,7 @@ from bench.plan import digest_of
 from bench.tables import Table
 
 from agent.bodies import rendered
-from agent.follow import duration_text
+from agent.follow import duration_text, gpu_hours_text
 from agent.mermaid import drawings_of
 from agent.promises import promises_table
 from agent.report import escaped, how_it_was_measured, in_code, recipe_details
@@ -126,7 +126,7 @@ def time_lines(result: Result, gpu_hours: float, earlier_h: float = 0.0) -> tupl
     earlier = f", at most {earlier_h:.3f} in earlier attempts" if earlier_h else ""
     return (
         f"{len(result.runs)} runs, {duration_text(subject_s)} in the measured processes",
-        f"{spent}{earlier}, budget {gpu_hours:g} GPU-hours",
+        f"{spent}{earlier}, budget {gpu_hours_text(gpu_hours)}",
     )
 
 
@@ -209,7 +209,7 @@ def verdict_payload(result: Result) -> dict[str, Any]:
         "criteria": [[s.text, s.arm, s.score] for s in result.judgement.criteria],
         "observed": [s.reason[:200] for s in result.judgement.criteria],
         "reasons": [
-            [reason.rule, reason.outcome, detail[:300]]
+            [reason.rule, reason.outcome, f"{reason.name}: {detail}"[:300]]
             for reason in verdict.reasons[:MOST_REASONS]
             for detail in reason.details[:MOST_REASONS]
         ],

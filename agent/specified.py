@@ -21,18 +21,19 @@ def specified_table(result: Result, task: Task | None) -> Table:
 
 def _rows(result: Result, task: Task | None) -> Iterator[tuple[str, ...]]:
     protocol = task.protocol if task else ()
+    has_gpu = result.host.get("slot") != "cpu"
     for recipe in result.plan.recipes:
         said = {one.name: one.number for one in protocol if one.recipe in (None, recipe.name)}
         runs = [one for one in result.judged_runs if one.recipe == recipe.name and one.arm == BASELINE]
         for name, number in said.items():
-            found = {_actual(run, name, said.get("examples")) for run in runs if run.is_well}
+            found = {_actual(run, name, said.get("examples"), has_gpu) for run in runs if run.is_well}
             yield name, recipe.name, f"{number:g}", ", ".join(sorted(found)) or UNKNOWN
 
 
-def _actual(run: Run, name: str, examples: float | None) -> str:
+def _actual(run: Run, name: str, examples: float | None, has_gpu: bool) -> str:
     """Of a run of the baseline, by what its events count."""
     if name == "gpus":
-        return "1"
+        return "1" if has_gpu else "none: measured on the CPU"
     if not run.rows or not run.steps:
         return UNKNOWN
     match name:

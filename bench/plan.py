@@ -135,6 +135,11 @@ class Plan:
         """The arms that take part in a recipe: those all of whose parameters it has."""
         return tuple(arm for arm in self.arms if set(arm.params) <= set(recipe.params))
 
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """`path:key` of every recipe, each once."""
+        return tuple(dict.fromkeys(one for recipe in self.recipes for one in recipe.protected))
+
     def judged_arms(self) -> tuple[str, ...]:
         """The arms that decide the task's verdict: those its criteria name, else `optimized`, else all."""
         named = tuple(dict.fromkeys(criterion.arm for criterion in self.criteria))

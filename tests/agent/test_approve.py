@@ -55,7 +55,7 @@ def test_beyond_the_standing_budget_it_is_asked_for_with_the_command_to_type():
 
 
 def test_an_approval_by_budget_names_budget_person_id_and_role():
-    assert approval(ADA).words == "standing budget of 1 GPU-hours for ada (id 2, write)"
+    assert approval(ADA).words == "standing budget of 1 GPU-hour for ada (id 2, write)"
 
 
 @pytest.mark.parametrize("role", ["admin", "maintain", "write"])

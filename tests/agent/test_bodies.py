@@ -59,7 +59,7 @@ PROBLEMS = Problems(
     )
 )
 INTENT = Intent(1, "pod-1", "GPU-0a1b", "acme-target-7-0123456789ab-a1", "2026-11-20T13:00:00+00:00")
-APPROVED_BY = "standing budget of 1 GPU-hours for ada (id 2, write)"
+APPROVED_BY = "standing budget of 1 GPU-hour for ada (id 2, write)"
 STATE = State("approved", "b" * 16, TASK.digest, PLAN.hash, APPROVED_BY)
 ASK = f"the plan may spend 5 GPU-hours, the standing budget covers 1: comment `/approve {PLAN.hash[:12]}`"
 
