@@ -19,7 +19,7 @@ from agent.approve import approval_of
 from agent.early import Early
 from agent.errors import TaskError
 from agent.floors import known_in
-from agent.follow import Glance, duration_text
+from agent.follow import Glance, duration_text, gpu_hours_text
 from agent.forecast import forecast_lines
 from agent.ledger import Intent, Ledger, Setting, fold
 from agent.marker import Key, Place
@@ -218,7 +218,7 @@ def _approved(desk: Desk, found: Situation) -> Planned | None:
 def _forecast(desk: Desk, plan: Plan, gpu_hours: float, now: datetime) -> tuple[str, ...]:
     """What it may cost, by the price of the slot that would be taken now, and what it should take and show,
     by its noise; less where no pod says: the task is answered all the same."""
-    cost = f"may spend {gpu_hours:g} GPU-hours at most"
+    cost = f"may spend {gpu_hours_text(gpu_hours)} at most"
     best = desk.yard.choose(need_of(plan), floor_by(plan, now)).best
     found = desk.yard.slot(best.pod, best.slot) if best is not None and best.slot is not None else None
     if best is None or best.slot is None or found is None:

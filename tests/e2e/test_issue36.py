@@ -163,7 +163,7 @@ def test_an_answer_is_confirmed_and_planned_within_the_standing_budget(conversat
         "held-out loss within ±5 % of the baseline's",
         "- must not change: `configs/training/default.yaml:epochs`",
         "- must not change: `configs/dpo/default.yaml:beta`",
-        "sft: examples = 200, sft: epochs = 1, sft: gpus = 1, sft: batch = 4",
+        "sft: examples = 200; sft: epochs = 1; sft: gpus = 1; sft: batch = 4",
         "- 3 replicates, 12 runs",
         f"- plan `{plan[:12]}`",
     ):
