@@ -1,7 +1,8 @@
 """A conversation on an issue as one text that is the same on every machine and in every run.
 
 What is measured, and what names a run or a machine, becomes a fixed word; words, tables and scores stay. What
-only a busy machine has said (warnings, runs that were made again) is left out.
+only a busy machine has said (warnings, runs that were made again) is left out, and so is what is folded in the
+results: which phases and runs differ there by chance is no part of how the conversation reads.
 """
 
 import re
@@ -22,6 +23,7 @@ _RULES = tuple(
         (rf"(?:~|{NUMBER}) \[{NUMBER}, {NUMBER}\]", "N [N, N]"),
         (rf"{NUMBER} runs, .* in the measured processes", "N runs, TIME in the measured processes"),
         (rf"{NUMBER} GPU-hours of slot time", "N GPU-hours of slot time"),
+        (r"^<details>(?s:.*?)^</details>$", "FOLDED"),
         (r"^### Warnings\n\n(?:- .*\n)+\n", ""),
         (r"^- .*made again$\n", ""),
         (r"(?<=^### Deviations$)\n+(?=^<!--)", "\n\n- none\n\n"),
