@@ -1,8 +1,8 @@
 """A conversation on an issue as one text that is the same on every machine and in every run.
 
 What is measured, and what names a run or a machine, becomes a fixed word; words, tables and scores stay. What
-only a busy machine has said (warnings, runs that were made again) is left out, and so is what is folded in the
-results: which phases and runs differ there by chance is no part of how the conversation reads.
+only a busy machine has said (warnings, runs that were made again) is left out, and so is what is folded in
+the results: which phases and runs differ there by chance is no part of how the conversation reads.
 """
 
 import re
@@ -28,13 +28,10 @@ _RULES = tuple(
         (r"^- .*made again$\n", ""),
         (r"(?<=^### Deviations$)\n+(?=^<!--)", "\n\n- none\n\n"),
         (r"^\| *\d+ *\| *\w+ *\| *tainted.*\n", ""),
-        (r"\| *(?:from|up to|never|~ [a-z])[^|]*\|$", "| WHEN |"),
         (r"\[(?:N|[-+\d., e])+\]$", "[N]"),  # a line of a chart
         (r'^( +[xy]-axis "\w+") .*$', r"\1 N --> N"),
     )
 )
-_BY_CHANCE = re.compile(r", (?:import|load|prep|first|eval|save|other) got N s \[N, N\] (?:shorter|longer)")
-"""Phases in which nothing is planted: on a busy machine one of them differs now and then."""
 _ROW = re.compile(r"^\|.*\|$")
 _RULER = re.compile(r"^(:?)-+(:?)$")
 
@@ -69,7 +66,7 @@ def _split(body):
 def _without_numbers(line):
     if line.startswith("#"):
         return line
-    return _BY_CHANCE.sub("", re.sub(rf"(?<![\w.]){NUMBER}(?![\w%])", "N", line))
+    return re.sub(rf"(?<![\w.]){NUMBER}(?![\w%])", "N", line)
 
 
 def _even(line):
