@@ -21,7 +21,7 @@ BASE64 = rb"[\w+/-]"
 """Of both alphabets; `\\w` of bytes is ASCII."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """`least` to `most` characters of one class; `chars` is a class or one character, as a pattern."""
 
@@ -30,7 +30,7 @@ class Run:
     most: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity: to hash all of them costs more than to look for them
 class Shape:
     """`kept` stays readable, `head` is what gives the secret away, and of `tail` (a class) all that follow go
     too. `is_apart`: not in the middle of a word, as in "task-...", but behind an escaped line break."""
