@@ -1,8 +1,8 @@
 """The agent dies before and after everything that it changes, and the tracker is in trouble when the next one
 starts: nothing is said or started twice, and no result is lost.
 
-Without processes: the fail point of `agent/effects.py` raises what nobody catches. `tests/e2e/test_effects.py`
-kills real ones. Each combination is a life of its own, from the issue to its rest.
+Without processes: the fail point of `agent/effects.py` raises what nobody catches. Real processes are killed
+in `tests/e2e/test_effects.py`. Each combination is a life of its own, from the issue to its rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agent.effects import EFFECTS, Effect
 from agent.tracker import TrackerError
 from tests.agent.whole_life import CHEAP, DEAR, Town
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+SHARED_MEMORY = Path("/dev/shm")
 NOT_MET = {"enough": "needs replicates that decide; a file that may be written again: test_early"}
 """Effects that no life here meets, and why."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from agent.gather import Desk
 from agent.loop import Loop
 from agent.marker import Marker, Place, parse
 from agent.operator import Operator
-from agent.tracker import TrackerError
 from agent.yard import Yard
 from pods.fleet import Fleet
 from pods.inventory import Inventory, Pod

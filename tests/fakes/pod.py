@@ -1,7 +1,7 @@
 """A pod in memory that keeps what its supervisor promises, and counts what it is made to start.
 
-On top of FakeMachine: a job folder is made once and lies on the disk, a lease has one holder until its job has
-ended, a job is started once however often it is asked for, and it ends by itself at its limit.
+On top of FakeMachine: a job folder is made once and lies on the disk, a lease has one holder until its job
+has ended, a job is started once however often it is asked for, and it ends by itself at its limit.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class FakePod(FakeMachine):
             case "spawn" if known["is_launched"]:
                 return {"pid": 7, "starttime": 7, "why": None}
             case "spawn":
+                answer = super()._answer(question, argv)
                 self._started(job)
+                return answer
             case "cancel" if known is not None and known["exit"] is not None:
                 return {"ended": True, "left": []}
             case _:
