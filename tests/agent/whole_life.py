@@ -47,15 +47,16 @@ class Town:
         self.pod = FakePod(folder / "jobs", self.clock)
         self.said: list[str] = []
 
-    def agent(self, name: str = "here", tracker=None) -> Loop:
+    def agent(self, name: str = "here", client: Client | None = None) -> Loop:
         """A new process: it knows only what stands on the issues and lies on the pod."""
         inventory = Inventory(
             (Pod("pod-1", engine="local", workspace=self.folder, machine=self.folder / "machine"),),
             self.folder / "pins",
         )
         yard = Yard(Fleet(inventory, {"pod-1": self.pod}), self.folder)
-        client = Client(tracker or self.tracker)
-        desk = Desk(client, self.operator, (KEY,), yard, self.tracker.person(ME), 42, name)
+        desk = Desk(
+            client or Client(self.tracker), self.operator, (KEY,), yard, self.tracker.person(ME), 42, name
+        )
         return Loop(desk, self.clock, self.said.append)
 
     def read(self, number: int) -> list[Marker]:
