@@ -73,7 +73,8 @@ def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situa
     found = Situation(issue, is_tagged, body, ledger, now, agent=desk.agent, stale_s=desk.operator.stale_s)
     if isinstance(issue, Gone):
         ours = ((job, issue_of(desk, job)) for job in desk.yard.living())
-        return replace(found, jobs=tuple(job for job, of in ours if of and of[0] == number))
+        jobs = tuple(job for job, of in ours if of and of[0] == number)
+        return replace(found, jobs=jobs, troubles=desk.yard.troubles())
     # Each read may make the next one needless: a plan costs many requests, the slot none.
     asked = parse_task(issue.body, found.answers)
     is_folded = found.verdict is not None and found.verdict.comment.id in desk.folded

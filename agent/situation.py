@@ -164,7 +164,8 @@ class Situation:
     def attention(self) -> Attention:
         """Nobody has to be asked about what rests: whoever wants more edits the issue."""
         if isinstance(self.issue, Gone):
-            return "each tick" if self.jobs else "when it changes"
+            # Of a pod that is not reached nothing is known: it may have a job that nobody wants any more.
+            return "each tick" if self.jobs else "now and then" if self.troubles else "when it changes"
         state, is_parked = self.state, self.is_wanted and bool(self.ledger.broken)
         if self.is_wanted and not is_parked and any(one.role is None for one in self.spoken):
             return "now and then"

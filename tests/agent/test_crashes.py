@@ -190,6 +190,7 @@ def lived(folder: Path, life: Life, deaths: Deaths, fault: Fault) -> Lived:
         patch.setattr(effects, "_die_if_told", deaths)
         quiet = 0
         while quiet < 3:
+            assert len(town.read(1)) < 50, "it does not come to rest"
             try:
                 quiet = 0 if agent.tick() else quiet + 1
             except TrackerError:

@@ -489,6 +489,18 @@ def test_the_job_of_an_issue_that_is_gone_is_ended_until_it_has_ended(world):
     assert world.reads_of_a_tick() == ["tagged"]
 
 
+def test_the_job_of_an_issue_that_is_gone_is_ended_when_its_pod_is_reached_again(world):
+    number, name = begun(world)
+    world.machine.is_reached = False
+    world.tracker.delete(number)
+    world.settle()
+    world.machine.is_reached = True
+    world.clock.now += WAITING_EVERY
+    world.settle()
+    assert world.machine.questions.count("cancel") == 1
+    assert world.machine.jobs[name]["exit"]["outcome"] == "cancelled"
+
+
 def test_a_job_on_a_pod_of_another_agent_is_waited_for_and_told_once(world):
     world.machine.is_reached = True
     number = world.file(CHEAP)
