@@ -21,11 +21,13 @@ from agent.effects import EFFECTS, Effect
 from agent.tracker import TrackerError
 from tests.agent.whole_life import CHEAP, DEAR, Town
 
+pytestmark = pytest.mark.slow
+
 SHARED_MEMORY = Path("/dev/shm")
 NOT_MET = {"enough": "needs replicates that decide; a file that may be written again: test_early"}
 """Effects that no life here meets, and why."""
 
-ALIKE: tuple[Effect, ...] = ("refresh", "fold")
+ALIKE: tuple[Effect, ...] = ("refresh", "fold", "fetch", "react")
 """Effects whose later times are like the first."""
 
 Moment = tuple[str, Effect, int]
