@@ -455,7 +455,7 @@ def test_a_large_review_is_cut_and_says_what_went(repository):
     assert text.startswith("## Review: CONCERNS\n")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(MARKUP, max_size=400), st.integers(1, 2_000))
 def test_any_text_in_any_number_stays_text_and_short(reviewed, text, count):
     one, row = reviewed.readings[0], reviewed.adherence[0]
