@@ -15,12 +15,15 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from bench.worker.files import locked
 
 BUILD_LIMIT_S = 3600.0
 LIST_LIMIT_S = 60.0
+MOST_TOLD = 300
+"""Characters of a failure."""
 LINKED = {"UV_LINK_MODE": "hardlink"}
 """Environments share what they have in common; uv copies by itself where its cache is on another disk."""
 LOCK_FILES = {"pip": ("requirements.lock", "requirements.txt"), "uv": ("uv.lock",)}
@@ -139,6 +142,15 @@ def _let_hook_in(folder: Path) -> None:
         (site / "_paceline_hook.pth").write_text(HOOK_LINE, encoding="utf-8")
 
 
+def _cause(program: str, told: str) -> str:
+    """In one line: pip says it in its last one, uv in all before its hints."""
+    lines = [line.strip() for line in told.strip().splitlines()] or ["no message"]
+    if program != "uv":
+        return lines[-1]
+    words = " ".join(takewhile(lambda line: not line.startswith("hint:"), filter(None, lines)))
+    return words if len(words) <= MOST_TOLD else f"{words[: MOST_TOLD - 1]}\u2026"
+
+
 def _run(
     command: list[str],
     *,
@@ -163,7 +175,8 @@ def _run(
     except subprocess.TimeoutExpired:
         raise EnvironmentError_(f"{Path(command[0]).name} did not end in {limit_s:.0f} s") from None
     if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        print(done.stderr.decode(errors="replace"), file=sys.stderr)
-        raise EnvironmentError_(f"{Path(command[0]).name} failed: {lines[-1]}")
+        told = done.stderr.decode(errors="replace")
+        print(told, file=sys.stderr)
+        name = Path(command[0]).name
+        raise EnvironmentError_(f"{name} failed: {_cause(name, told)}")
     return done.stdout.decode(errors="replace")

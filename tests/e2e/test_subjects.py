@@ -197,7 +197,8 @@ def test_an_environment_that_cannot_be_built_is_one_line(tmp_path, paceline):
     }
     benched = paceline.bench(make_repository(tmp_path / "repo", files), "r")
     assert benched.status == 3
-    assert "paceline: python failed: ERROR: No matching distribution found for none==9" in benched.err
+    assert "failed: " in benched.err
+    assert "none==9" in benched.err.rstrip().splitlines()[-1]
 
 
 def test_uv_environments_are_built_from_the_lock_file(tmp_path, paceline):
