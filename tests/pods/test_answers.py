@@ -21,7 +21,7 @@ from pods.shell_local import LocalShell
 pytestmark = pytest.mark.ssh
 READS_BASHRC = pwd.getpwuid(os.getuid()).pw_shell.endswith("bash")
 GREETING = """echo 'Welcome to {"alpha": 1}'; echo 'last login' >&2; printf 'no end of line'\n"""
-OLD = """#!{python}
+OLD = """
 import sys
 sys.version_info = (3, 8, 18, "final", 0)
 at = sys.argv.index("-c")
@@ -100,7 +100,8 @@ def test_a_program_that_is_not_there_and_no_interpreter_is_told_as_it_is(daemon)
 
 def test_an_interpreter_that_is_too_old_is_named_with_its_version(daemon):
     old = daemon.folder / "python3.8"
-    old.write_text(OLD.format(python=sys.executable))
+    (daemon.folder / "old.py").write_text(OLD)
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{daemon.folder / "old.py"}" "$@"\n')
     old.chmod(0o755)
     shell = daemon.shell()
     shell.python = str(old)
