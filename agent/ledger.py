@@ -76,6 +76,17 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class _Closed:
+    """An attempt with what is known of its time, and what was said when it was closed."""
+
+    intent: Intent
+    begun_at: datetime
+    seen_at: datetime
+    closed_at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """A value that somebody gave by `/set`; `by` is the person's id, which stays when the login changes."""
 
@@ -185,32 +196,28 @@ class Ledger:
 
     def attempts(self, plan: str) -> tuple[tuple[Intent, str], ...]:
         """The attempts at a plan that were closed, and what was said when each was, oldest first."""
-        closed: list[tuple[Intent, str]] = []
-        begun: Intent | None = None
-        for _, state in self._states():
-            if begun is not None and (state.intent is None or state.intent.job != begun.job):
-                closed.append((begun, state.note))
-                begun = None
-            if state.intent is not None and state.plan == plan:
-                begun = state.intent
-        return tuple(closed)
+        return tuple((one.intent, one.note) for one in self._closed(plan))
 
     def spent_s(self, plan: str) -> float:
         """The slot time that closed attempts at a plan have taken: from an intent to the word that closed it.
         Where that came after its hard end, to when it was last seen: a pod that is gone for good is no reason
         to try nowhere else."""
         spent_s = 0.0
+        for one in self._closed(plan):
+            is_late = one.closed_at > datetime.fromisoformat(one.intent.hard_end)
+            end = one.seen_at if is_late else one.closed_at
+            spent_s += max((end - one.begun_at).total_seconds(), 0.0)
+        return spent_s
+
+    def _closed(self, plan: str) -> Iterator[_Closed]:
         begun: tuple[Intent, datetime, datetime] | None = None  # the intent, since when, last seen when
         for comment, state in self._states():
             if begun is not None and (state.intent is None or state.intent.job != begun[0].job):
-                is_late = comment.created_at > datetime.fromisoformat(begun[0].hard_end)
-                end = begun[2] if is_late else comment.created_at
-                spent_s += max((end - begun[1]).total_seconds(), 0.0)
+                yield _Closed(*begun, comment.created_at, state.note)
                 begun = None
             if state.intent is not None and state.plan == plan:
                 since = comment.created_at if begun is None else begun[1]
                 begun = (state.intent, since, comment.updated_at)
-        return spent_s
 
     def _states(self) -> Iterator[tuple[Comment, State]]:
         """What progress has said, oldest first; what this version cannot read says nothing."""
