@@ -46,7 +46,7 @@ def perform(look: Look, action: Action) -> bool:
         case Refresh():
             return saying.refresh(look, action)
         case Fail():
-            saying.fail(look, action, jobs.end_of_log(look, action.state.plan))
+            saying.fail(look, action, lambda: jobs.end_of_log(look, action.state.plan))
         case Progress() | Answer() | Shrug() | Note() | Park() | Close() | Fold():
             saying.write(look, action)
         case _:

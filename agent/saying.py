@@ -7,7 +7,7 @@ sent again. What the texts say is `bodies.py`'s; nothing is decided here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, assert_never
 
@@ -146,9 +146,9 @@ def verdict(look: Look, result: Result) -> None:
     post(look, "verdict", text, verdict_payload(result))
 
 
-def fail(look: Look, action: Fail, log: str) -> None:
+def fail(look: Look, action: Fail, log: Callable[[], str]) -> None:
     """The failure first, then the state that rests: each look at the issue posts the one that is missing.
-    `log` is the end of what the last job said."""
+    `log` asks the pod for the end of what the last job said."""
     state, ledger = action.state, look.found.ledger
     look.say(f"failed: {action.why}")
     last = max(ledger.intents(state.plan), key=lambda one: one.attempt, default=None)
@@ -160,7 +160,7 @@ def fail(look: Look, action: Fail, log: str) -> None:
     attempts = ledger.attempts(state.plan)
     if last and last not in [intent for intent, _ in attempts]:
         attempts = (*attempts, (last, action.why))
-    text = bodies.failure_text(action.cause, action.why, attempts, log)
+    text = bodies.failure_text(action.cause, action.why, attempts, log())
     post(look, "failure", text, {"schema": 1, "plan": state.plan, "attempt": attempt, "cause": action.cause})
 
 
