@@ -49,13 +49,17 @@ def commands_in(body: str) -> tuple[Command | Misread, ...]:
 
 def _lines(body: str) -> Iterator[str]:
     """The lines of the comment's own paragraphs that begin with a slash."""
-    if "/" not in body:
-        return
     text = body[:BODY_LIMIT].replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
+    if not any(map(_is_slashed, lines)):  # most comments, at every look
+        return
     for token in MarkdownIt("commonmark").parse(text):
         if token.type == "paragraph_open" and token.level == 0 and token.map:
-            yield from (line for line in lines[token.map[0] : token.map[1]] if line.lstrip(" ")[:1] == "/")
+            yield from filter(_is_slashed, lines[token.map[0] : token.map[1]])
+
+
+def _is_slashed(line: str) -> bool:
+    return line.lstrip(" ").startswith("/")
 
 
 def _read(line: str) -> Command | Misread | None:
