@@ -146,9 +146,8 @@ def _understood(now: Situation) -> Action:
         return Progress(replace(state, stage="done", note="this plan has its verdict already"))
     assert now.approval is not None, "a plan that is new comes with the word on it"
     if now.state and now.state.approved_by and (now.state.body, now.state.plan) == (now.body, plan.hash):
-        state = replace(
-            state, stage="approved", approved_by=now.state.approved_by
-        )  # stopped, and wanted again
+        # It was stopped and is wanted again: the same plan of the same text is approved already.
+        state = replace(state, stage="approved", approved_by=now.state.approved_by)
     elif now.approval.is_given:
         state = replace(state, stage="approved", approved_by=now.approval.words)
     else:
