@@ -27,7 +27,6 @@ from agent.operator import Operator
 from agent.planning import Planned, plan_for
 from agent.queue import Line, queue_lines
 from agent.reading import needs
-from agent.report import escaped
 from agent.requested import problem_of, request_of
 from agent.situation import UNDER_WAY, Approval, Refused, Situation, WorkerError
 from agent.spoken import Spoken, spoken_on
@@ -61,11 +60,18 @@ class Desk:
     def place(self, number: int) -> Place:
         return Place(self.repository_id, number)
 
+    def folded_from(self, number: int, comments: Sequence[Comment]) -> Ledger:
+        return fold(comments, self.me, self.place(number), self.keys)
+
+    def ledger(self, number: int) -> Ledger:
+        """Of an issue, read now. Raises TrackerError."""
+        return self.folded_from(number, self.tracker.comments(number))
+
 
 def gather(desk: Desk, number: int, issue: Issue | Gone, now: datetime) -> Situation:
     """Raises TrackerError, PodError."""
     comments = () if isinstance(issue, Gone) else tuple(desk.tracker.comments(number))
-    ledger = fold(comments, desk.me, desk.place(number), desk.keys)
+    ledger = desk.folded_from(number, comments)
     labels = {label.casefold() for label in issue.labels} if isinstance(issue, Issue) else set()
     is_tagged = desk.operator.label.casefold() in labels  # as the tracker's own filter compares
     settings = ledger.settings
@@ -226,7 +232,7 @@ def _forecast(desk: Desk, plan: Plan, gpu_hours: float, now: datetime) -> tuple[
         return (cost,)
     price = found[0].pod.price_per_hour
     if price is not None:
-        cost += f", {gpu_hours * price:.2f} at {price:g} an hour on {escaped(best.pod)}"
+        cost += f", {gpu_hours * price:.2f} at {price:g} an hour on {best.pod}"
     return (cost, *forecast_lines(plan, known_in(found[0].noise_of(best.slot), plan, now)))
 
 
@@ -255,12 +261,7 @@ def next_attempt(found: Situation, plan: Plan) -> int:
 
 def _queue(desk: Desk) -> tuple[str, ...]:
     issues = {number: desk.tagged[number] for number in sorted(desk.tagged)[:MOST_IN_LINE]}
-    ledgers = {number: _ledger(desk, number) for number in issues}
-    return queue_lines(issues, ledgers)
-
-
-def _ledger(desk: Desk, number: int) -> Ledger:
-    return fold(desk.tracker.comments(number), desk.me, desk.place(number), desk.keys)
+    return queue_lines(issues, {number: desk.ledger(number) for number in issues})
 
 
 def _approval(desk: Desk, found: Situation, planned: Planned, issue: Issue) -> Approval:

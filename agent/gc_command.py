@@ -18,7 +18,7 @@ from pods.inventory import Pod
 from pods.shell import PodError
 
 from agent.gather import Desk, issue_of
-from agent.ledger import Ledger, Stage, fold
+from agent.ledger import Ledger, Stage
 from agent.tracker import Gone
 
 DAY_S = 86_400.0
@@ -94,8 +94,7 @@ def _why_kept(desk: Desk, name: str, age_s: float, days: float) -> str:
     number, plan = found
     if isinstance(desk.tracker.issue(number), Gone):
         return ""
-    ledger = fold(desk.tracker.comments(number), desk.me, desk.place(number), desk.keys)
-    why = why_kept(ledger, plan, age_s, days)
+    why = why_kept(desk.ledger(number), plan, age_s, days)
     return f"#{number} {why}" if why else ""
 
 

@@ -22,8 +22,8 @@ from pods.shell import PodError
 
 from agent.errors import TaskError
 from agent.gather import Desk
-from agent.ledger import Intent, fold
-from agent.tracker import Gone
+from agent.ledger import Intent
+from agent.talk import present
 from agent.yard import Bench
 
 PIECE_B = 1 << 20
@@ -96,11 +96,8 @@ def show_logs(desk: Desk, number: int, run: str | None, *, follow: bool, say: Sa
 
 def last_intent(desk: Desk, number: int) -> Intent:
     """Of the issue's newest attempt. Raises TaskError."""
-    issue = desk.tracker.issue(number)
-    if isinstance(issue, Gone):
-        raise TaskError(f"issue {number} of {desk.tracker.repository} was {issue.why}")
-    comments = desk.tracker.comments(number)
-    intents = fold(comments, desk.me, desk.place(number), desk.keys).every_intent()
+    present(desk, number)
+    intents = desk.ledger(number).every_intent()
     if not intents:
         raise TaskError(f"#{number} has no job: nothing was measured for it")
     return intents[-1]

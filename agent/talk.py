@@ -12,7 +12,7 @@ from typing import Any
 from agent import bodies
 from agent.errors import TaskError
 from agent.gather import Desk, wording_of
-from agent.ledger import Ledger, State, fold
+from agent.ledger import Ledger, State
 from agent.marker import Marker, render
 from agent.report import plain
 from agent.tracker import Gone, Issue
@@ -36,7 +36,7 @@ class Status:
 def statuses(desk: Desk) -> list[Status]:
     listed = desk.tracker.tagged(desk.operator.label) or ()
     ordered = sorted(listed, key=lambda one: one.number)
-    return [_status(issue, _ledger(desk, issue.number)) for issue in ordered]
+    return [_status(issue, desk.ledger(issue.number)) for issue in ordered]
 
 
 def status_dicts(desk: Desk) -> list[dict[str, Any]]:
@@ -56,8 +56,8 @@ def watch(desk: Desk, number: int, say: Callable[[str], None]) -> None:
     """Say each change of an issue until it has its verdict or rests. Raises TaskError where it is gone."""
     last = ""
     while True:
-        issue = _issue(desk, number)
-        status = _status(issue, _ledger(desk, number))
+        issue = present(desk, number)
+        status = _status(issue, desk.ledger(number))
         line = next(lines_of([status]))
         if line != last:
             say(line)
@@ -75,8 +75,8 @@ def cancel(desk: Desk, number: int) -> str:
 
     Raises TaskError where nothing is under way that could be cancelled.
     """
-    issue = _issue(desk, number)
-    ledger = _ledger(desk, number)
+    issue = present(desk, number)
+    ledger = desk.ledger(number)
     body = wording_of(issue.body, ledger.settings)
     if ledger.is_cancelled(body):
         return f"#{number} was cancelled already"
@@ -114,15 +114,12 @@ def _no_label(desk: Desk) -> str:
     return f"has no label {desk.operator.label!r}"
 
 
-def _issue(desk: Desk, number: int) -> Issue:
+def present(desk: Desk, number: int) -> Issue:
+    """Raises TaskError where the issue is gone."""
     issue = desk.tracker.issue(number)
     if isinstance(issue, Gone):
         raise TaskError(f"issue {number} of {desk.tracker.repository} was {issue.why}")
     return issue
-
-
-def _ledger(desk: Desk, number: int) -> Ledger:
-    return fold(desk.tracker.comments(number), desk.me, desk.place(number), desk.keys)
 
 
 def _status(issue: Issue, ledger: Ledger) -> Status:
